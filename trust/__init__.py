@@ -1,0 +1,1 @@
+"""What trust is: the ground on which service and training both stand. numpy, pydantic and pillow only."""

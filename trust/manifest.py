@@ -1,0 +1,138 @@
+"""The bundle's manifest: everything the service must know about a pair of networks beside their weights.
+
+A bundle is a folder: manifest.json, classifier.onnx, oracle.onnx, golden.npz (inputs with the training side's
+outputs), reference.npz (what the monitor compares with), README.md (the card) and samples/.
+Both graphs take `image`, uint8 (N, H, W, C) with N dynamic.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from trust.head import TrustHead
+from trust.preprocess import Preprocess
+
+MANIFEST = "manifest.json"
+CLASSIFIER = "classifier.onnx"
+ORACLE = "oracle.onnx"
+GOLDEN = "golden.npz"
+REFERENCE = "reference.npz"
+
+ClassifierOutput = Literal["logits", "probabilities", "features", "novelty"]
+OracleOutput = Literal["oracle_logit", "oracle_class_logits"]
+
+
+class BundleError(Exception):
+    """The bundle is missing, incomplete or not what its manifest says."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileDigest(_Frozen):
+    """One file of the bundle as it was exported."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Threshold(_Frozen):
+    """From which trust on an answer is trusted, and what that promises."""
+
+    value: float = Field(ge=0, le=1)
+    statement: str = Field(description="the promise, or why none could be made, in one sentence")
+    risk: float | None = Field(None, description="promised bound on the error rate among trusted answers")
+    confidence: float | None = Field(None, description="probability over calibration draws that the promise holds")
+    coverage: float | None = Field(None, description="share of clean images trusted, where it was chosen")
+
+
+class ReferenceSummary(_Frozen):
+    """Clean images that neither fitted nor calibrated the trust head; arrays stand in reference.npz."""
+
+    images: int = Field(gt=0)
+    accuracy: float
+    net_trust_score: float
+    net_trust_score_estimate: float
+    mean_trust: float
+    mean_trust_lower: float = Field(description="lower end of the 95 % interval of mean trust")
+    mean_confidence: float
+    trust_rate: float
+
+
+class Manifest(_Frozen):
+    """One bundle's description; the file is its JSON."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    description: str
+    classes: tuple[str, ...] = Field(min_length=2, description="names, in the order of the logits")
+    preprocess: Preprocess
+    classifier_outputs: tuple[ClassifierOutput, ...]
+    oracle_outputs: tuple[OracleOutput, ...]
+    temperature: float = Field(gt=0, description="the graph's probabilities are softmax(logits / temperature)")
+    trust_head: TrustHead
+    threshold: Threshold
+    reference: ReferenceSummary
+    golden_tolerance: float = Field(gt=0, description="largest absolute difference allowed on replay")
+    files: dict[str, FileDigest]
+    provenance: dict[str, JsonValue] = Field(description="recipe, seed, versions, data fingerprint, parity")
+    results: dict[str, JsonValue] = Field(description="the measured tables, as in the card")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        present = {*self.classifier_outputs, *self.oracle_outputs}
+        missing = (self.trust_head.needs | {"logits", "probabilities"}) - present
+        if missing:
+            raise ValueError(f"outputs {sorted(missing)} are needed but neither graph gives them")
+        if absent := {CLASSIFIER, ORACLE, GOLDEN, REFERENCE} - self.files.keys():
+            raise ValueError(f"files {sorted(absent)} are not listed")
+        return self
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """The manifest of a bundle folder.
+
+    Raises:
+        BundleError: no such folder, no manifest in it, or one that does not validate.
+    """
+    path = bundle / MANIFEST
+    if not path.is_file():
+        raise BundleError(
+            f"no bundle at {bundle}: {MANIFEST} not found; wanted a folder that `trustserve-train export` wrote"
+        )
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleError(
+            f"{path} is not a valid manifest: {where}: {first['msg']}; export the bundle again"
+        ) from error
+
+
+def verify_files(bundle: Path, manifest: Manifest) -> None:
+    """Compares each file's size and SHA-256 with the manifest.
+
+    Raises:
+        BundleError: a file is missing or differs.
+    """
+    for name, wanted in manifest.files.items():
+        path = bundle / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; the bundle is incomplete, copy or export it again")
+        found = digest_file(path)
+        if found != wanted:
+            raise BundleError(
+                f"{path} is not the file that was exported: sha256 {found.sha256[:12]} ({found.bytes} bytes), "
+                f"wanted {wanted.sha256[:12]} ({wanted.bytes} bytes); copy or export the bundle again"
+            )
+
+
+def digest_file(path: Path) -> FileDigest:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return FileDigest(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
