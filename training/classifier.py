@@ -1,0 +1,147 @@
+"""The classifier that the oracle will judge: a small residual network, or any timm backbone by name.
+
+Every network here has timm's interface: `forward_features`, `forward_head(..., pre_logits=True)`, `get_classifier`,
+`num_features`. `Classifier` puts normalisation in front, so that everything outside speaks pixels in [0, 1].
+"""
+
+from pathlib import Path
+from typing import cast
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trust.preprocess import Preprocess
+
+SMALL_RESNET = "small_resnet"
+
+
+class Classifier(nn.Module):
+    """Pixels in [0, 1], (N, C, H, W) -> logits (N, K), with the features before the last layer at hand."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features before the last layer, (N, D)."""
+        maps = self.backbone.forward_features((images - self.mean) / self.std)  # type: ignore[operator]
+        return cast(Tensor, self.backbone.forward_head(maps, pre_logits=True))  # type: ignore[operator]
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """Last layer, (N, D) -> (N, K)."""
+        return cast(Tensor, self.backbone.get_classifier()(features))  # type: ignore[operator]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (N, K)."""
+        return self.logits_of(self.features(images))
+
+
+def build_backbone(
+    name: str, classes: int, channels: int, pretrained: bool = False, weights: Path | None = None
+) -> nn.Module:
+    """A network by name, `small_resnet` or timm's, with a fresh last layer of `classes` outputs.
+
+    Args:
+        name: `small_resnet` or a name from `timm.list_models()`.
+        classes: number of outputs K.
+        channels: 1 (grey) or 3 (RGB).
+        pretrained: load timm's published weights, where the machine can reach them.
+        weights: local checkpoint instead; a last layer of another size is left as initialised.
+
+    Raises:
+        ValueError: unknown name, or a checkpoint that does not fit the network.
+    """
+    if name == SMALL_RESNET:
+        backbone: nn.Module = SmallResNet(classes, channels)
+    elif not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise ValueError(
+            f"backbone {name!r} is neither {SMALL_RESNET} nor a timm model; near: {', '.join(near) or 'none'}"
+        )
+    else:
+        backbone = timm.create_model(name, pretrained=pretrained, num_classes=classes, in_chans=channels)
+    if weights is not None:
+        _load_weights(backbone, weights)
+    return backbone
+
+
+def data_config(name: str, channels: int, image_size: int | None) -> Preprocess:
+    """Preprocessing that the backbone was made for (timm's data config), or a plain one for `small_resnet`."""
+    if name == SMALL_RESNET:
+        side = image_size or 64
+        return Preprocess(
+            input_size=(1 if channels == 1 else 3, side, side), mean=(0.5,) * channels, std=(0.25,) * channels
+        )
+    config = timm.data.resolve_data_config(model=timm.create_model(name, pretrained=False))  # type: ignore[attr-defined]
+    side = image_size or config["input_size"][1]
+    return Preprocess(
+        input_size=(3, side, side),
+        mean=config["mean"],
+        std=config["std"],
+        interpolation=config["interpolation"],
+        crop_pct=config["crop_pct"],
+    )
+
+
+class SmallResNet(nn.Module):
+    """Three residual stages after a strided stem, 0.3 M parameters: for images of some 28 x 28 pixels."""
+
+    num_features = 128
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*_conv_norm(channels, 16, kernel=3, stride=2), nn.ReLU())
+        self.stages = nn.Sequential(
+            _Residual(16, 32, stride=1), _Residual(32, 64, stride=2), _Residual(64, 128, stride=2)
+        )
+        self.head = nn.Linear(self.num_features, classes)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 128, H / 8, W / 8)."""
+        return cast(Tensor, self.stages(self.stem(images)))
+
+    def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pooled features (N, 128), or logits (N, K)."""
+        features = maps.mean((2, 3))
+        return features if pre_logits else cast(Tensor, self.head(features))
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_conv_norm(inputs, outputs, kernel=3, stride=stride), nn.ReLU(), *_conv_norm(outputs, outputs, kernel=3)
+        )
+        self.shortcut = nn.Sequential(*_conv_norm(inputs, outputs, kernel=1, stride=stride))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(self.body(maps) + self.shortcut(maps))
+
+
+def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+
+
+def _load_weights(backbone: nn.Module, weights: Path) -> None:
+    state = timm.models.load_state_dict(str(weights), weights_only=True)
+    own = backbone.state_dict()
+    last = backbone.get_classifier()  # type: ignore[operator]
+    last_layer = {name for name in own for p in last.parameters() if own[name].data_ptr() == p.data_ptr()}
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if missing := own.keys() - fitting.keys() - last_layer:
+        raise ValueError(f"{weights} does not fit this backbone: {len(missing)} tensors missing, first {min(missing)}")
+    backbone.load_state_dict(fitting, strict=False)

@@ -1,0 +1,170 @@
+"""The measured table: every method on clean test images and under every kind of corruption, over oracle seeds.
+
+Only this module touches the test images.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from training.config import TrainingConfig
+from training.corruptions import NAMED, TRAINED_KINDS, corrupt
+from training.data import Dataset, Split
+from training.fit import to_images, to_pixels
+from training.metrics import aupr_error, aupr_success, aurc, auroc, ece, fpr_at_95_tpr, tpr_tnr
+from training.pair import Pair
+from training.scores import STEEP_SLOPE, TEMPERATURE_SCALED, TRUST, trust_scores
+from training.threshold import choose_threshold
+from trust.head import TrustHead
+from trust.score import net_trust_score
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Results = dict[str, Any]
+
+_CPU = torch.device("cpu")
+
+SEVERITIES = (3, 4, 5)
+CLEAN = "clean"
+
+
+def evaluate(pair: Pair, heads: Mapping[str, TrustHead], dataset: Dataset, config: TrainingConfig) -> Results:
+    """Accuracy and the measures of each method on clean and on corrupted test images.
+
+    Args:
+        pair: the classifier and all oracles, by `<recipe>-<seed>`.
+        heads: the trust head of each oracle.
+        dataset: reference split (each method's threshold) and test split are used.
+        config: seed, and the threshold's promise.
+
+    Returns:
+        {condition: {"accuracy", "methods": {method: {measure: {"mean", "sd"}}}}, ...}; `sd` is over oracle seeds.
+    """
+    thresholds = _thresholds(pair, heads, dataset.reference, config)
+    conditions = [CLEAN, *NAMED]
+    return {
+        condition: _measure(pair, heads, _test_images(dataset.test, condition, config.seed), thresholds)
+        for condition in track(conditions, "evaluating")
+    }
+
+
+def method_name(oracle: str, method: str) -> str | None:
+    """Row of a method of one oracle; the published recipe stands for its steep slope logit alone."""
+    if not oracle.startswith("paper"):
+        return method
+    return f"{STEEP_SLOPE} (paper recipe)" if method == STEEP_SLOPE else None
+
+
+def _test_images(test: Split, condition: str, seed: int) -> Split:
+    if condition == CLEAN:
+        return test
+    # A third of the images at each severity; shuffled, or chunks of one draw would follow the data's order.
+    order = np.random.default_rng(seed).permutation(len(test))
+    parts = [
+        (to_pixels(corrupt(to_images(test.pixels[part], _CPU), condition, severity, seed + severity)), part)
+        for severity, part in zip(SEVERITIES, np.array_split(order, len(SEVERITIES)), strict=True)
+    ]
+    return Split(np.concatenate([pixels for pixels, _ in parts]), test.targets[order])
+
+
+def _thresholds(
+    pair: Pair, heads: Mapping[str, TrustHead], reference: Split, config: TrainingConfig
+) -> dict[tuple[str, str], float]:
+    return {
+        (oracle, method): choose_threshold(score, correct, config.risk, config.confidence).value
+        for oracle, outputs in pair.outputs(reference.pixels).items()
+        for correct in [outputs["logits"].argmax(1) == reference.targets]
+        for method, score in trust_scores(outputs, heads[oracle]).items()
+    }
+
+
+def _measure(
+    pair: Pair, heads: Mapping[str, TrustHead], images: Split, thresholds: Mapping[tuple[str, str], float]
+) -> Results:
+    by_method: dict[str, list[dict[str, float]]] = {}
+    accuracy = float("nan")
+    for oracle, outputs in pair.outputs(images.pixels).items():
+        correct = outputs["logits"].argmax(1) == images.targets
+        accuracy = float(correct.mean())
+        confidence = outputs["probabilities"].max(1).astype(float)
+        for method, score in trust_scores(outputs, heads[oracle]).items():
+            if (row := method_name(oracle, method)) is not None:
+                values = measures(score, correct, confidence, thresholds[oracle, method])
+                by_method.setdefault(row, []).append(values)
+    return {"accuracy": accuracy, "methods": {row: _mean_and_sd(seeds) for row, seeds in by_method.items()}}
+
+
+def measures(score: Floats, correct: Bools, confidence: Floats, threshold: float) -> dict[str, float]:
+    """Every measure of one score on one set of answers.
+
+    Args:
+        score, correct: (N,) the score in [0, 1], and whether the answer was right.
+        confidence: (N,) what the service gives as confidence; NetTrustScore is about it.
+        threshold: from which score on an answer is trusted.
+    """
+    tpr, tnr = tpr_tnr(score, correct, threshold)
+    plain: dict[str, Callable[[Floats, Bools], float]] = {
+        "auroc": auroc,
+        "fpr_at_95_tpr": fpr_at_95_tpr,
+        "aupr_error": aupr_error,
+        "aupr_success": aupr_success,
+        "aurc": aurc,
+        "ece": ece,
+    }
+    trusted = score >= threshold
+    return {name: measure(score, correct) for name, measure in plain.items()} | {
+        "tpr": tpr,
+        "tnr": tnr,
+        "risk": float((~correct[trusted]).mean()) if trusted.any() else 0.0,
+        "coverage": float(trusted.mean()),
+        "mean": float(score.mean()),
+        "net_trust_score": net_trust_score(confidence, correct),
+        "net_trust_score_estimate": net_trust_score(confidence, score),
+    }
+
+
+def summarise(results: Results) -> Results:
+    """The figures one asks for first, from the table of `evaluate`.
+
+    Gains are in AUROC points against temperature-scaled softmax confidence, averaged over kinds; NetTrustScore errors
+    are |estimate - true|, averaged over kinds, with the worst kind beside.
+    """
+    groups = {
+        CLEAN: [CLEAN],
+        "trained": list(TRAINED_KINDS),
+        "unseen": [kind for kind in NAMED if kind not in TRAINED_KINDS],
+    }
+    return {group: _summary([results[kind]["methods"] for kind in kinds]) for group, kinds in groups.items()}
+
+
+def _summary(rows: list[dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
+    def mean(method: str, measure: str, row: dict[str, dict[str, dict[str, float]]]) -> float:
+        return row[method][measure]["mean"]
+
+    def error(method: str, row: dict[str, dict[str, dict[str, float]]]) -> float:
+        return abs(mean(method, "net_trust_score_estimate", row) - mean(method, "net_trust_score", row))
+
+    gains = [100 * (mean(TRUST, "auroc", row) - mean(TEMPERATURE_SCALED, "auroc", row)) for row in rows]
+    errors = [error(TRUST, row) for row in rows]
+    return {
+        "softmax_auroc": float(np.mean([100 * mean(TEMPERATURE_SCALED, "auroc", row) for row in rows])),
+        "trust_auroc": float(np.mean([100 * mean(TRUST, "auroc", row) for row in rows])),
+        "auroc_gain": float(np.mean(gains)),
+        "auroc_gain_worst": min(gains),
+        "ece": float(np.mean([mean(TRUST, "ece", row) for row in rows])),
+        "softmax_ece": float(np.mean([mean(TEMPERATURE_SCALED, "ece", row) for row in rows])),
+        "net_trust_score_error": float(np.mean(errors)),
+        "net_trust_score_error_worst": max(errors),
+        "softmax_net_trust_score_error": float(np.mean([error(TEMPERATURE_SCALED, row) for row in rows])),
+    }
+
+
+def _mean_and_sd(seeds: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {"mean": float(np.mean([s[name] for s in seeds])), "sd": float(np.std([s[name] for s in seeds]))}
+        for name in seeds[0]
+    }

@@ -1,0 +1,289 @@
+"""Writes a run as a bundle: two ONNX graphs, golden batch, reference profile, samples, card and manifest.
+
+The bundle is written beside its place, checked through onnxruntime, and only then exchanged with what was there: a
+crash leaves the old bundle or the new one.
+"""
+
+import ctypes
+import dataclasses
+import hashlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from training.config import RECIPES, TrainingConfig
+from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
+from training.data import Dataset, Split
+from training.fit import to_images, to_pixels
+from training.pair import Pair
+from trust.head import TrustHead, trust_probability
+from trust.manifest import (
+    CLASSIFIER,
+    GOLDEN,
+    MANIFEST,
+    ORACLE,
+    REFERENCE,
+    Manifest,
+    ReferenceSummary,
+    Threshold,
+    digest_file,
+)
+from trust.preprocess import Pixels
+from trust.score import net_trust_score
+
+PARITY_IMAGES = 500
+PARITY_TOLERANCE = 1e-4
+"""Largest difference of logits between torch and onnxruntime."""
+GOLDEN_IMAGES = 8
+GOLDEN_TOLERANCE = 0.01
+"""Another machine's arithmetic, and fp16 or TF32 on a GPU, may differ by this; a wrong graph differs by far more."""
+SAMPLES_A_CLASS = 3
+_OPSET = 20
+
+
+class ExportError(Exception):
+    """What was exported does not say what was trained; nothing was replaced."""
+
+
+class _FromPixels(nn.Module):
+    """Puts pixels (N, H, W, C) uint8 in front of a network that takes images; outputs as a tuple."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network(image.permute(0, 3, 1, 2).float() / 255).values())
+
+
+def export_bundle(
+    config: TrainingConfig,
+    dataset: Dataset,
+    pair: Pair,
+    head: TrustHead,
+    threshold: Threshold,
+    results: dict[str, Any],
+    card: str,
+) -> Path:
+    """Writes `models/<name>/` and returns it.
+
+    Args:
+        config: of the run; its values go into the manifest.
+        dataset: the reference split gives profile, golden batch and samples; test images check parity.
+        pair: its first oracle is exported.
+        head, threshold: of that oracle.
+        results: the measured tables.
+        card: the bundle's README, with `{threshold}` and the like already filled in.
+
+    Raises:
+        ExportError: onnxruntime's answers differ from torch's by more than the tolerance.
+    """
+    place = config.models / config.name
+    config.models.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{config.name}-", dir=config.models))
+    try:
+        outputs = _write_graphs(draft, pair, dataset)
+        parity = _check_parity(draft, pair, dataset.test.pixels[:PARITY_IMAGES])
+        _write_golden(draft, pair, head, dataset, config.seed)
+        reference = _write_reference(draft, pair, head, dataset, threshold)
+        _write_samples(draft / "samples", dataset)
+        (draft / "README.md").write_text(card)
+        names = (CLASSIFIER, ORACLE, GOLDEN, REFERENCE)
+        files = {name: digest_file(draft / name) for name in names}
+        version = hashlib.sha256(
+            "".join([*(files[name].sha256 for name in names), head.model_dump_json()]).encode()
+        ).hexdigest()[:12]
+        manifest = Manifest(
+            name=config.name,
+            version=version,
+            description=f"{config.backbone} and its oracle, trained on {dataset.name}",
+            classes=dataset.classes,
+            preprocess=dataset.preprocess,
+            classifier_outputs=outputs[CLASSIFIER],
+            oracle_outputs=outputs[ORACLE],
+            temperature=pair.classifier.temperature,
+            trust_head=head,
+            threshold=threshold,
+            reference=reference,
+            golden_tolerance=GOLDEN_TOLERANCE,
+            files=files,
+            provenance=_provenance(config, dataset, parity),
+            results=results,
+        )
+        (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        draft.chmod(0o755)
+        _put_in_place(draft, place)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return place
+
+
+def _write_graphs(folder: Path, pair: Pair, dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Both ONNX files; returns the names of their outputs."""
+    example = torch.from_numpy(np.array(dataset.reference.pixels[:2]))
+    networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
+    outputs = {}
+    for file, network in networks.items():
+        network = network.cpu().eval()
+        with torch.inference_mode():
+            outputs[file] = tuple(network(to_images(dataset.reference.pixels[:2], torch.device("cpu"))))
+        program = torch.onnx.export(
+            _FromPixels(network).eval(),
+            (example,),
+            input_names=["image"],
+            output_names=list(outputs[file]),
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        if program is None:
+            raise ExportError(f"torch wrote no graph for {file}")
+        model = program.model_proto
+        _strip_traces(model)
+        onnx.checker.check_model(model)
+        onnx.save(model, folder / file)
+    return outputs
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Takes out the exporter's notes: they hold stack traces with paths of this machine."""
+    del model.metadata_props[:]
+    for graph in [model.graph, *model.functions]:
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+        for value in [*graph.value_info, *(() if graph is not model.graph else (*graph.input, *graph.output))]:
+            del value.metadata_props[:]
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
+    """Largest difference of each output between torch and onnxruntime over these images."""
+    wanted = next(iter(pair.outputs(pixels).values()))
+    found: dict[str, NDArray[np.float32]] = {}
+    for file in (CLASSIFIER, ORACLE):
+        session = _session(folder / file)
+        names = [output.name for output in session.get_outputs()]
+        found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
+    parity = {name: float(np.abs(found[name] - wanted[name]).max()) for name in found}
+    for name in ("logits", "oracle_logit", "oracle_class_logits"):
+        if parity.get(name, 0.0) > PARITY_TOLERANCE:
+            raise ExportError(
+                f"{name} differs by {parity[name]:.2e} between torch and onnxruntime over {len(pixels)} images; "
+                f"wanted at most {PARITY_TOLERANCE:g}"
+            )
+    return parity
+
+
+def _write_golden(folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, seed: int) -> None:
+    """Clean and corrupted images with every output and the trust probability, end to end."""
+    clean = dataset.reference.pixels[:GOLDEN_IMAGES]
+    kind = TRAINED_KINDS[0]
+    corrupted = to_pixels(corrupt(to_images(clean, torch.device("cpu")), kind, severity=4, seed=seed))
+    pixels = np.concatenate([clean, corrupted])
+    outputs = next(iter(pair.outputs(pixels).values()))
+    arrays: dict[str, Any] = {"image": pixels, "trust": trust_probability(head, outputs), **outputs}
+    np.savez_compressed(folder / GOLDEN, **arrays)
+
+
+def _write_reference(
+    folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, threshold: Threshold
+) -> ReferenceSummary:
+    """What the monitor compares the live traffic with; one row an image of the reference split."""
+    split: Split = dataset.reference
+    outputs = next(iter(pair.outputs(split.pixels).values()))
+    trust = trust_probability(head, outputs)
+    predicted = outputs["logits"].argmax(1)
+    confidence = outputs["probabilities"].max(1).astype(float)
+    correct = predicted == split.targets
+    np.savez_compressed(
+        folder / REFERENCE,
+        trust=trust.astype(np.float32),
+        confidence=confidence.astype(np.float32),
+        novelty=outputs["novelty"],
+        predicted=predicted.astype(np.int32),
+        target=split.targets.astype(np.int32),
+    )
+    return ReferenceSummary(
+        images=len(split),
+        accuracy=float(correct.mean()),
+        net_trust_score=net_trust_score(confidence, correct),
+        net_trust_score_estimate=net_trust_score(confidence, trust),
+        mean_trust=float(trust.mean()),
+        mean_trust_lower=float(trust.mean() - 1.96 * trust.std(ddof=1) / len(trust) ** 0.5),
+        mean_confidence=float(confidence.mean()),
+        trust_rate=float((trust >= threshold.value).mean()),
+    )
+
+
+def _write_samples(folder: Path, dataset: Dataset) -> None:
+    """A few images of each class as PNG, named after it."""
+    folder.mkdir()
+    for index, name in enumerate(dataset.classes):
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"class-{index}"
+        for number, position in enumerate(np.flatnonzero(dataset.reference.targets == index)[:SAMPLES_A_CLASS], 1):
+            Image.fromarray(dataset.reference.pixels[position].squeeze()).save(folder / f"{slug}-{number}.png")
+
+
+def _provenance(config: TrainingConfig, dataset: Dataset, parity: dict[str, float]) -> dict[str, Any]:
+    splits = {name: len(getattr(dataset, name)) for name in ("train", "oracle", "calibration", "reference", "test")}
+    recorded = {
+        key: value for key, value in dataclasses.asdict(config).items() if key not in ("run", "models", "weights")
+    }
+    return {
+        "config": recorded,
+        "recipe": dataclasses.asdict(RECIPES[config.recipe]) | {"kinds": list(RECIPES[config.recipe].kinds)},
+        "trained_kinds": list(TRAINED_KINDS),
+        "unseen_kinds": list(UNSEEN_KINDS),
+        "images": splits,
+        "data_sha256": dataset.fingerprint(),
+        "parity": parity,
+        "parity_images": min(PARITY_IMAGES, splits["test"]),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _put_in_place(draft: Path, place: Path) -> None:
+    """Renames the draft to its place, or exchanges the two in one step where something is there."""
+    if not place.exists():
+        os.rename(draft, place)
+    elif not _exchange(draft, place):
+        # No such system call here: two renames, and the old bundle lies beside in between.
+        old = place.with_name(f".{place.name}-old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(place, old)
+        os.rename(draft, place)
+        shutil.rmtree(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swaps two paths atomically (Linux's renameat2); False where that cannot be done."""
+    current_directory, exchange = -100, 2
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    paths = os.fsencode(first.absolute()), os.fsencode(second.absolute())
+    return bool(renameat2(current_directory, paths[0], current_directory, paths[1], exchange) == 0)

@@ -1,0 +1,137 @@
+"""Novelty: how far an image lies from clean data, in the classifier's features and in a few statistics of the input.
+
+Each of two squared Mahalanobis distances (features to the nearest class mean, Lee et al., 2018, arXiv:1807.03888;
+input statistics to their mean) is taken as a logarithm and standardised on clean images; novelty is their mean, about
+0 on clean data. It becomes part of the classifier's graph, so that the service needs no matrices of its own.
+"""
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
+from torch import Tensor, nn
+
+from training.classifier import Classifier
+from training.data import Split
+from training.fit import predict
+
+_STATISTICS = 9
+_NEAREST, _FARTHEST = -1.0, 6.0
+"""Novelty is clipped here: further out nothing is known."""
+
+
+class Novelty(nn.Module):
+    """Images (N, C, H, W) in [0, 1] and features (N, D) -> novelty (N,)."""
+
+    whitening: Tensor
+    means: Tensor
+    input_whitening: Tensor
+    input_mean: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, **numbers: NDArray[np.float64]) -> None:
+        super().__init__()
+        for name in ("whitening", "means", "input_whitening", "input_mean", "centre", "spread"):
+            self.register_buffer(name, torch.from_numpy(np.asarray(numbers[name], np.float32)))
+
+    @classmethod
+    def empty(cls, features: int, classes: int) -> Self:
+        """Of the right shapes, to load a state into."""
+        square, inputs = np.eye(features), np.eye(_STATISTICS)
+        return cls(
+            whitening=square,
+            means=np.zeros((classes, features)),
+            input_whitening=inputs,
+            input_mean=np.zeros(_STATISTICS),
+            centre=np.zeros(2),
+            spread=np.ones(2),
+        )
+
+    def forward(self, images: Tensor, features: Tensor) -> Tensor:
+        """Mean standardised log distance, clipped to [-1, 6]."""
+        scaled = (self.log_distances(images, features) - self.centre) / self.spread
+        return scaled.mean(1).clamp(_NEAREST, _FARTHEST)
+
+    def log_distances(self, images: Tensor, features: Tensor) -> Tensor:
+        """Logarithms of both squared distances, (N, 2)."""
+        white = features @ self.whitening  # (N, D)
+        # |a - b|^2 multiplied out: with many classes (N, K, D) would not fit.
+        to_means = (white**2).sum(1, keepdim=True) - 2 * white @ self.means.T + (self.means**2).sum(1)
+        of_input = (((input_statistics(images) - self.input_mean) @ self.input_whitening) ** 2).sum(1)
+        return torch.stack([to_means.amin(1), of_input], 1).clamp(min=1e-3).log()
+
+
+def input_statistics(images: Tensor) -> Tensor:
+    """Nine plain statistics of each image's grey values, (N, 9).
+
+    Mean, standard deviation, mean absolute gradient in x and y, mean absolute Laplacian, share of nearly black and
+    nearly white pixels, darkest and brightest pixel.
+    """
+    grey = images.mean(1)
+    down, right = grey[:, 1:] - grey[:, :-1], grey[:, :, 1:] - grey[:, :, :-1]
+    laplacian = (down[:, 1:] - down[:, :-1])[:, :, 1:-1] + (right[:, :, 1:] - right[:, :, :-1])[:, 1:-1]
+    flat = grey.flatten(1)
+    mean = flat.mean(1)
+    return torch.stack(
+        [
+            mean,
+            (((flat - mean[:, None]) ** 2).mean(1) + 1e-12).sqrt(),
+            down.abs().mean((1, 2)),
+            right.abs().mean((1, 2)),
+            laplacian.abs().mean((1, 2)),
+            (flat < 0.02).float().mean(1),
+            (flat > 0.95).float().mean(1),
+            flat.amin(1),
+            flat.amax(1),
+        ],
+        1,
+    )
+
+
+def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torch.device) -> Novelty:
+    """Novelty relative to clean images that the classifier was not fitted on: half give the means, half the scale.
+
+    Args:
+        classifier: in evaluation mode.
+        split: clean images.
+        classes: number of classes K.
+        device: the classifier's.
+    """
+
+    def described(images: Tensor) -> dict[str, Tensor]:
+        return {"features": classifier.features(images), "statistics": input_statistics(images)}
+
+    half = len(split) // 2
+    outputs = predict(described, split.pixels, device)
+    features, statistics, targets = outputs["features"][:half], outputs["statistics"][:half], split.targets[:half]
+    # A class without an image here gets the overall mean: no image is nearest to it that is not near the data at all.
+    means = np.tile(features.mean(0), (classes, 1))
+    for present in np.unique(targets):
+        means[present] = features[targets == present].mean(0)
+    within = features - means[targets]
+    whitening = _whitening(within)
+    numbers = {
+        "whitening": whitening,
+        "means": means @ whitening,
+        "input_whitening": _whitening(statistics - statistics.mean(0)),
+        "input_mean": statistics.mean(0),
+    }
+    plain = Novelty(**numbers, centre=np.zeros(2), spread=np.ones(2)).to(device)
+
+    def distances(images: Tensor) -> dict[str, Tensor]:
+        return {"distances": plain.log_distances(images, classifier.features(images))}
+
+    clean = predict(distances, split.pixels[half:], device)["distances"]
+    return Novelty(**numbers, centre=clean.mean(0), spread=clean.std(0)).to(device)
+
+
+def _whitening(centred: NDArray[np.float32]) -> NDArray[np.float64]:
+    """W with W W^T the inverse of the shrunken covariance (Ledoit and Wolf), for rows of mean zero."""
+    # Statistics differ in scale by orders of magnitude; shrinkage towards a sphere must not drown the small ones.
+    scale = centred.std(0) + 1e-6
+    covariance, _ = ledoit_wolf(centred / scale, assume_centered=True)
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors / np.sqrt(values + 1e-6)) / scale[:, None]

@@ -1,0 +1,53 @@
+"""Classifier, novelty and oracle as one: everything the two exported graphs will say about a batch of images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.classifier import Classifier
+from training.fit import predict
+from training.novelty import Novelty
+from training.oracle import Oracle
+from trust.preprocess import Pixels
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+class ClassifierGraph(nn.Module):
+    """Images (N, C, H, W) in [0, 1] -> logits, probabilities (N, K), features (N, D), novelty (N,)."""
+
+    def __init__(self, classifier: Classifier, novelty: Novelty, temperature: float) -> None:
+        super().__init__()
+        self.classifier, self.novelty, self.temperature = classifier, novelty, temperature
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Named outputs, in the order of the exported graph."""
+        features = self.classifier.features(images)
+        logits = self.classifier.logits_of(features)
+        return {
+            "logits": logits,
+            "probabilities": (logits / self.temperature).softmax(1),
+            "features": features,
+            "novelty": self.novelty(images, features),
+        }
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A frozen classifier and the oracles trained beside it, by `<recipe>-<seed>`."""
+
+    classifier: ClassifierGraph
+    oracles: dict[str, Oracle]
+    device: torch.device
+
+    def outputs(self, pixels: Pixels) -> dict[str, Outputs]:
+        """For each oracle all named outputs of both networks; the classifier runs once.
+
+        Args:
+            pixels: (N, H, W, C) uint8.
+        """
+        shared = predict(self.classifier, pixels, self.device)
+        return {name: shared | predict(oracle, pixels, self.device) for name, oracle in self.oracles.items()}

@@ -1,0 +1,79 @@
+"""A run's folder: what the steps leave to each other, each file written whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.config import TrainingConfig
+from trust.head import TrustHead
+from trust.manifest import Threshold
+
+
+class MissingStep(Exception):
+    """A step was asked for whose input no earlier step has written."""
+
+
+class Run:
+    """Reads and writes the folder of one run."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.folder = config.run
+        self.cache = config.run.parent / ".cache"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def save_weights(self, name: str, module: nn.Module) -> None:
+        """Writes `<name>.pt`."""
+        self._write(f"{name}.pt", lambda path: torch.save(module.state_dict(), path))
+
+    def load_weights(self, name: str, module: nn.Module, device: torch.device, step: str) -> None:
+        """Reads `<name>.pt` into a module and leaves it in evaluation mode, frozen.
+
+        Raises:
+            MissingStep: naming the step that writes it.
+        """
+        module.load_state_dict(torch.load(self._existing(f"{name}.pt", step), map_location=device, weights_only=True))
+        module.to(device).eval().requires_grad_(False)
+
+    def save_json(self, name: str, value: Any) -> None:
+        """Writes `<name>.json`."""
+        self._write(f"{name}.json", lambda path: path.write_text(json.dumps(value, indent=2, default=str) + "\n"))
+
+    def load_json(self, name: str, step: str) -> Any:
+        """Reads `<name>.json`; raises as `load_weights`."""
+        return json.loads(self._existing(f"{name}.json", step).read_text())
+
+    def save_config(self, step: str, config: TrainingConfig) -> None:
+        """Writes what the step was run with."""
+        self.save_json(f"{step}-config", asdict(config))
+
+    def save_calibration(self, temperature: float, heads: dict[str, TrustHead], threshold: Threshold) -> None:
+        """Writes what the calibrate step found."""
+        found = {
+            "temperature": temperature,
+            "heads": {name: head.model_dump() for name, head in heads.items()},
+            "threshold": threshold.model_dump(),
+        }
+        self.save_json("calibration", found)
+
+    def load_calibration(self) -> tuple[float, dict[str, TrustHead], Threshold]:
+        """Temperature, the trust head of each oracle, and the threshold of the exported one."""
+        found = self.load_json("calibration", "calibrate")
+        heads = {name: TrustHead.model_validate(head) for name, head in found["heads"].items()}
+        return found["temperature"], heads, Threshold.model_validate(found["threshold"])
+
+    def _existing(self, file: str, step: str) -> Path:
+        path = self.folder / file
+        if not path.is_file():
+            raise MissingStep(f"{path} not found; run `trustserve-train {step}` with the same options first")
+        return path
+
+    def _write(self, file: str, write: Callable[[Path], object]) -> None:
+        partial = self.folder / f"{file}.partial"
+        write(partial)
+        os.replace(partial, self.folder / file)

@@ -1,0 +1,35 @@
+"""Trust scores, one for each method of the table: network outputs in, (N,) in [0, 1] out, higher reads "trust"."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from trust.head import Floats, TrustHead, log_odds, sigmoid, trust_probability
+
+Outputs = Mapping[str, NDArray[np.float32]]
+
+SOFTMAX = "softmax confidence"
+TEMPERATURE_SCALED = "temperature-scaled softmax"
+STEEP_SLOPE = "steep slope logit"
+CLASS_HEAD = "class head alone"
+TRUST = "trust probability"
+
+
+def trust_scores(outputs: Outputs, head: TrustHead) -> dict[str, Floats]:
+    """Each method's score of the classifier's answers; a method whose outputs are absent is left out.
+
+    Args:
+        outputs: of both networks, by name.
+        head: fitted on this oracle's outputs.
+    """
+    scores = {
+        SOFTMAX: softmax(outputs["logits"].astype(float), axis=1).max(1),
+        TEMPERATURE_SCALED: outputs["probabilities"].max(1).astype(float),
+        STEEP_SLOPE: sigmoid(outputs["oracle_logit"]),
+    }
+    if "oracle_class_logits" in outputs:
+        scores[CLASS_HEAD] = sigmoid(log_odds(outputs["oracle_class_logits"], outputs["logits"].argmax(1)))
+    scores[TRUST] = trust_probability(head, outputs)
+    return scores

@@ -1,0 +1,154 @@
+"""The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.calibrate import fit_temperature, fit_trust_head
+from training.classifier import Classifier, build_backbone, data_config
+from training.config import RECIPES, OracleRecipe, RecipeName, TrainingConfig
+from training.corruptions import NAMELESS, TRAINED_KINDS, corrupt_in_chains
+from training.data import Dataset, Split, load_dataset
+from training.evaluate import evaluate, summarise
+from training.fit import fit, flip_and_shift, pick_device, predict, to_images, to_pixels
+from training.novelty import Novelty, fit_novelty
+from training.oracle import Oracle, fit_oracle
+from training.pair import ClassifierGraph, Pair
+from training.run import Run
+from training.threshold import choose_threshold
+from trust.head import TrustHead, trust_probability
+
+
+def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
+    """The run's images, split."""
+    channels = 3
+    spec = data_config(config.backbone, channels, config.image_size)
+    return load_dataset(config.data, spec, config.seed, run.cache)
+
+
+def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
+    """Fits the classifier on the train split and leaves `classifier.pt`."""
+    device = pick_device(config.device)
+    torch.manual_seed(config.seed)
+    classifier = _new_classifier(config, dataset, config.pretrained).to(device)
+    targets = torch.from_numpy(np.array(dataset.train.targets)).to(device)
+
+    def loss_of(batch: np.ndarray) -> Tensor:
+        images = flip_and_shift(to_images(dataset.train.pixels[batch], device))
+        return F.cross_entropy(classifier(images), targets[batch])
+
+    fit(
+        classifier,
+        loss_of,
+        np.arange(len(dataset.train)),
+        epochs=config.classifier_epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.classifier_learning_rate,
+        seed=config.seed,
+        title="classifier",
+    )
+    run.save_weights("classifier", classifier)
+
+
+def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
+    """Fits each recipe's oracles, one a seed, and leaves `oracle-<recipe>-<seed>.pt`."""
+    classifier = _load_classifier(config, run, dataset)
+    for name, recipe, seed in _oracles(config):
+        oracle = fit_oracle(
+            classifier, dataset, recipe, batch_size=config.batch_size, seed=seed, title=f"oracle {name}"
+        )
+        run.save_weights(f"oracle-{name}", oracle)
+
+
+def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
+    """Fits novelty, temperature, trust heads and threshold; leaves `novelty.pt` and `calibration.json`."""
+    device = pick_device(config.device)
+    classifier = _load_classifier(config, run, dataset)
+    novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
+    clean, corrupted = dataset.calibration, _corrupted_calibration(dataset.calibration, config.seed)
+    logits = predict(lambda images: {"logits": classifier(images)}, clean.pixels, device)["logits"]
+    temperature = fit_temperature(logits, clean.targets)
+    pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
+    on_clean, on_corrupted = pair.outputs(clean.pixels), pair.outputs(corrupted.pixels)
+    heads = {
+        name: fit_trust_head(
+            recipe.trust_inputs,
+            (on_clean[name], on_clean[name]["logits"].argmax(1) == clean.targets),
+            (on_corrupted[name], on_corrupted[name]["logits"].argmax(1) == corrupted.targets),
+            config.clean_weight,
+        )
+        for name, recipe, _ in _oracles(config)
+    }
+    exported = next(iter(heads))
+    outputs = pair.outputs(dataset.reference.pixels)[exported]
+    correct = outputs["logits"].argmax(1) == dataset.reference.targets
+    trust = trust_probability(heads[exported], outputs)
+    run.save_weights("novelty", novelty)
+    run.save_calibration(temperature, heads, choose_threshold(trust, correct, config.risk, config.confidence))
+
+
+def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> dict[str, Any]:
+    """Evaluates on the test images; leaves and returns `results.json`."""
+    pair, heads = load_pair(config, run, dataset)
+    table = evaluate(pair, heads, dataset, config)
+    results = {"summary": summarise(table), "conditions": table}
+    run.save_json("results", results)
+    return results
+
+
+def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, dict[str, TrustHead]]:
+    """Everything trained so far, the exported oracle first, with its trust heads."""
+    device = pick_device(config.device)
+    classifier = _load_classifier(config, run, dataset)
+    temperature, heads, _ = run.load_calibration()
+    features = classifier.backbone.get_classifier().in_features  # type: ignore[operator]
+    novelty = Novelty.empty(features, len(dataset.classes))
+    run.load_weights("novelty", novelty, device, "calibrate")
+    oracles = _load_oracles(config, run, classifier)
+    return Pair(ClassifierGraph(classifier, novelty, temperature), oracles, device), heads
+
+
+def _new_classifier(config: TrainingConfig, dataset: Dataset, pretrained: bool) -> Classifier:
+    channels = dataset.preprocess.input_size[0]
+    weights = config.weights if pretrained or config.weights else None
+    backbone = build_backbone(config.backbone, len(dataset.classes), channels, pretrained, weights)
+    return Classifier(backbone, dataset.preprocess)
+
+
+def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> Classifier:
+    bare = dataclasses.replace(config, pretrained=False, weights=None)
+    classifier = _new_classifier(bare, dataset, pretrained=False)
+    run.load_weights("classifier", classifier, pick_device(config.device), "classifier")
+    return classifier
+
+
+def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, Oracle]:
+    oracles = {}
+    for name, recipe, _ in _oracles(config):
+        oracles[name] = Oracle(classifier, recipe)
+        run.load_weights(f"oracle-{name}", oracles[name], pick_device(config.device), "oracle")
+    return oracles
+
+
+def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
+    """Name, recipe and seed of every oracle of the run, the exported one first."""
+
+    def recipe(name: RecipeName) -> OracleRecipe:
+        chosen = RECIPES[name]
+        own = config.oracle_epochs if name == config.recipe else None
+        return chosen if own is None else dataclasses.replace(chosen, epochs=own)
+
+    seeds = range(config.seed, config.seed + config.oracle_seeds)
+    return [(f"{name}-{seed}", recipe(name), seed) for name in config.recipes for seed in seeds]
+
+
+def _corrupted_calibration(clean: Split, seed: int) -> Split:
+    """Two corrupted copies of every image, shuffled first: neighbours share a chain."""
+    order = np.random.default_rng(seed).permutation(np.tile(np.arange(len(clean)), 2))
+    images = to_images(clean.pixels[order], torch.device("cpu"))
+    chained = corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), seed=seed)
+    return Split(to_pixels(chained), clean.targets[order])
