@@ -9,15 +9,21 @@ the nameless ones are random convolution (Xu et al., 2020, arXiv:2007.13003), mi
 arXiv:1710.09412), cutmix (Yun et al., 2019, arXiv:1905.04899), patch shuffle and random spectrum gain.
 """
 
+import io
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
+
+from training.images import to_images, to_pixels
+from trust.preprocess import Pixels
 
 Transform = Callable[[Tensor, float], Tensor]
 
@@ -51,6 +57,11 @@ def corrupt_in_chains(images: Tensor, kinds: Sequence[str], seed: int, longest: 
         return torch.cat([chain(chunk) for chunk in images.split(CHUNK)])
 
 
+def draw_seed(*numbers: int) -> int:
+    """One seed out of several numbers, such as a run's seed and the number of a batch."""
+    return int(np.random.default_rng(numbers).integers(2**31))
+
+
 def gaussian_noise(images: Tensor, strength: float) -> Tensor:
     return TF.gaussian_noise(images, sigma=_between(strength, 0.06, 0.32), clip=False)
 
@@ -82,7 +93,13 @@ def gaussian_blur(images: Tensor, strength: float) -> Tensor:
 
 def jpeg(images: Tensor, strength: float) -> Tensor:
     quality = round(_between(strength, 30, 3))
-    return TF.to_dtype(TF.jpeg((images * 255).byte().cpu(), quality), torch.float32, scale=True).to(images.device)
+
+    def through_file(pixels: Pixels) -> Pixels:
+        file = io.BytesIO()
+        Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=quality)
+        return np.asarray(Image.open(file)).reshape(pixels.shape)
+
+    return to_images(np.stack([through_file(pixels) for pixels in to_pixels(images)]), images.device)
 
 
 def motion_blur(images: Tensor, strength: float) -> Tensor:

@@ -1,12 +1,14 @@
-"""Images and targets as arrays, split once: uint8 pixels from the same preprocessing that the service uses.
+"""Images and targets, split once: uint8 pixels from the same preprocessing that the service uses.
 
-A folder of images is decoded once into a memory-mapped array, so that its size is bounded by disk, not memory.
+A folder of images is decoded once into a memory-mapped array and read batch by batch, so that its size is bounded by
+disk, not memory.
 """
 
 import gzip
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,10 @@ from rich.progress import track
 from trust.preprocess import ImageError, Pixels, Preprocess, preprocess
 
 Targets = NDArray[np.int64]
+Positions = NDArray[np.int64]
+
+BATCH = 500
+"""Images at a time where nothing is learned."""
 
 FASHION_MNIST = "fashion-mnist"
 FASHION_CLASSES = (
@@ -39,17 +45,36 @@ _MAX_PIXELS = 200_000_000
 
 @dataclass(frozen=True)
 class Split:
-    """Pixels (N, H, W, C) uint8 and targets (N,) int64."""
+    """Some rows of a store of images, and their targets."""
 
-    pixels: Pixels
+    store: Pixels
+    """(M, H, W, C) uint8, perhaps memory-mapped and shared with other splits."""
+    rows: Positions
+    """(N,) rows of the store."""
     targets: Targets
+    """(N,) classes."""
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.rows)
 
-    def take(self, index: NDArray[np.int64]) -> "Split":
+    def pixels(self, positions: Positions | slice) -> Pixels:
+        """The images at these positions, (n, H, W, C) uint8."""
+        return np.asarray(self.store[self.rows[positions]])
+
+    def batches(self, size: int = BATCH) -> Iterator[Pixels]:
+        """All images in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.pixels(slice(start, start + size))
+
+    def take(self, positions: Positions) -> "Split":
         """The images at these positions, in this order."""
-        return Split(self.pixels[index], self.targets[index])
+        return Split(self.store, self.rows[positions], self.targets[positions])
+
+    def __add__(self, other: "Split") -> "Split":
+        """This split's images and then the other's; both of one store."""
+        assert self.store is other.store
+        rows, targets = (self.rows, other.rows), (self.targets, other.targets)
+        return Split(self.store, np.concatenate(rows), np.concatenate(targets))
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,8 @@ class Dataset:
         """SHA-256 over the pixels and targets of every split."""
         digest = hashlib.sha256()
         for split in (self.train, self.oracle, self.calibration, self.reference, self.test):
-            digest.update(np.ascontiguousarray(split.pixels).data)
+            for pixels in split.batches():
+                digest.update(np.ascontiguousarray(pixels).data)
             digest.update(np.ascontiguousarray(split.targets).data)
         return digest.hexdigest()
 
@@ -118,7 +144,8 @@ def _fashion_mnist(cache: Path) -> tuple[Split, Split]:
 
     def split(stem: str) -> Split:
         images = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz")
-        return Split(images[..., None], _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz").astype(np.int64))
+        targets = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz").astype(np.int64)
+        return Split(images[..., None], np.arange(len(images)), targets)
 
     return split("train"), split("t10k")
 
@@ -162,12 +189,10 @@ def _decode_folder(root: Path, classes: tuple[str, ...], spec: Preprocess, cache
         np.save(index_path, readable)
     index = np.load(index_path)
     targets = np.array([target for _, target in files], np.int64)
-    if len(index) == len(files):
-        return Split(np.load(pixels_path, mmap_mode="r"), targets)
-    return Split(np.load(pixels_path, mmap_mode="r"), targets).take(index)
+    return Split(np.load(pixels_path, mmap_mode="r"), index, targets[index])
 
 
-def _decode_into(pixels: Pixels, paths: list[Path], spec: Preprocess) -> NDArray[np.int64]:
+def _decode_into(pixels: Pixels, paths: list[Path], spec: Preprocess) -> Positions:
     def decode(position: int) -> bool:
         try:
             pixels[position] = preprocess(paths[position].read_bytes(), spec, _MAX_PIXELS)

@@ -3,7 +3,7 @@
 Only this module touches the test images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from training.config import TrainingConfig
-from training.corruptions import NAMED, TRAINED_KINDS, corrupt
-from training.data import Dataset, Split
-from training.fit import to_images, to_pixels
+from training.corruptions import NAMED, TRAINED_KINDS, corrupt, draw_seed
+from training.data import Dataset, Split, Targets
+from training.images import to_images, to_pixels
 from training.metrics import aupr_error, aupr_success, aurc, auroc, ece, fpr_at_95_tpr, tpr_tnr
 from training.pair import Pair
 from training.scores import STEEP_SLOPE, TEMPERATURE_SCALED, TRUST, trust_scores
 from training.threshold import choose_threshold
 from trust.head import TrustHead
+from trust.preprocess import Pixels
 from trust.score import net_trust_score
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ def evaluate(pair: Pair, heads: Mapping[str, TrustHead], dataset: Dataset, confi
     thresholds = _thresholds(pair, heads, dataset.reference, config)
     conditions = [CLEAN, *NAMED]
     return {
-        condition: _measure(pair, heads, _test_images(dataset.test, condition, config.seed), thresholds)
+        condition: _measure(pair, heads, *_condition(dataset.test, condition, config.seed), thresholds)
         for condition in track(conditions, "evaluating")
     }
 
@@ -59,16 +60,21 @@ def method_name(oracle: str, method: str) -> str | None:
     return f"{STEEP_SLOPE} (paper recipe)" if method == STEEP_SLOPE else None
 
 
-def _test_images(test: Split, condition: str, seed: int) -> Split:
+def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
+    """Batches of the test images under a condition, and their targets."""
     if condition == CLEAN:
-        return test
+        return test.batches(), test.targets
     # A third of the images at each severity; shuffled, or chunks of one draw would follow the data's order.
     order = np.random.default_rng(seed).permutation(len(test))
-    parts = [
-        (to_pixels(corrupt(to_images(test.pixels[part], _CPU), condition, severity, seed + severity)), part)
-        for severity, part in zip(SEVERITIES, np.array_split(order, len(SEVERITIES)), strict=True)
-    ]
-    return Split(np.concatenate([pixels for pixels, _ in parts]), test.targets[order])
+    thirds = dict(zip(SEVERITIES, np.array_split(order, len(SEVERITIES)), strict=True))
+
+    def batches() -> Iterator[Pixels]:
+        for severity, part in thirds.items():
+            for number, pixels in enumerate(test.take(part).batches()):
+                drawn = draw_seed(seed, severity, number)
+                yield to_pixels(corrupt(to_images(pixels, _CPU), condition, severity, drawn))
+
+    return batches(), test.targets[order]
 
 
 def _thresholds(
@@ -76,19 +82,23 @@ def _thresholds(
 ) -> dict[tuple[str, str], float]:
     return {
         (oracle, method): choose_threshold(score, correct, config.risk, config.confidence).value
-        for oracle, outputs in pair.outputs(reference.pixels).items()
+        for oracle, outputs in pair.outputs(reference.batches()).items()
         for correct in [outputs["logits"].argmax(1) == reference.targets]
         for method, score in trust_scores(outputs, heads[oracle]).items()
     }
 
 
 def _measure(
-    pair: Pair, heads: Mapping[str, TrustHead], images: Split, thresholds: Mapping[tuple[str, str], float]
+    pair: Pair,
+    heads: Mapping[str, TrustHead],
+    batches: Iterable[Pixels],
+    targets: Targets,
+    thresholds: Mapping[tuple[str, str], float],
 ) -> Results:
     by_method: dict[str, list[dict[str, float]]] = {}
     accuracy = float("nan")
-    for oracle, outputs in pair.outputs(images.pixels).items():
-        correct = outputs["logits"].argmax(1) == images.targets
+    for oracle, outputs in pair.outputs(batches).items():
+        correct = outputs["logits"].argmax(1) == targets
         accuracy = float(correct.mean())
         confidence = outputs["probabilities"].max(1).astype(float)
         for method, score in trust_scores(outputs, heads[oracle]).items():

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from training.config import RECIPES, TrainingConfig
 from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
 from training.data import Dataset, Split
-from training.fit import to_images, to_pixels
+from training.images import to_images, to_pixels
 from training.pair import Pair
 from trust.head import TrustHead, trust_probability
 from trust.manifest import (
@@ -95,7 +95,7 @@ def export_bundle(
     draft = Path(tempfile.mkdtemp(prefix=f".{config.name}-", dir=config.models))
     try:
         outputs = _write_graphs(draft, pair, dataset)
-        parity = _check_parity(draft, pair, dataset.test.pixels[:PARITY_IMAGES])
+        parity = _check_parity(draft, pair, dataset.test.pixels(slice(PARITY_IMAGES)))
         _write_golden(draft, pair, head, dataset, config.seed)
         reference = _write_reference(draft, pair, head, dataset, threshold)
         _write_samples(draft / "samples", dataset)
@@ -132,13 +132,14 @@ def export_bundle(
 
 def _write_graphs(folder: Path, pair: Pair, dataset: Dataset) -> dict[str, tuple[str, ...]]:
     """Both ONNX files; returns the names of their outputs."""
-    example = torch.from_numpy(np.array(dataset.reference.pixels[:2]))
+    pixels = dataset.reference.pixels(slice(2))
+    example = torch.from_numpy(pixels)
     networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
     outputs = {}
     for file, network in networks.items():
         network = network.cpu().eval()
         with torch.inference_mode():
-            outputs[file] = tuple(network(to_images(dataset.reference.pixels[:2], torch.device("cpu"))))
+            outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
         program = torch.onnx.export(
             _FromPixels(network).eval(),
             (example,),
@@ -176,7 +177,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 def _check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
     """Largest difference of each output between torch and onnxruntime over these images."""
-    wanted = next(iter(pair.outputs(pixels).values()))
+    wanted = next(iter(pair.outputs([pixels]).values()))
     found: dict[str, NDArray[np.float32]] = {}
     for file in (CLASSIFIER, ORACLE):
         session = _session(folder / file)
@@ -194,11 +195,11 @@ def _check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
 
 def _write_golden(folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, seed: int) -> None:
     """Clean and corrupted images with every output and the trust probability, end to end."""
-    clean = dataset.reference.pixels[:GOLDEN_IMAGES]
+    clean = dataset.reference.pixels(slice(GOLDEN_IMAGES))
     kind = TRAINED_KINDS[0]
     corrupted = to_pixels(corrupt(to_images(clean, torch.device("cpu")), kind, severity=4, seed=seed))
     pixels = np.concatenate([clean, corrupted])
-    outputs = next(iter(pair.outputs(pixels).values()))
+    outputs = next(iter(pair.outputs([pixels]).values()))
     arrays: dict[str, Any] = {"image": pixels, "trust": trust_probability(head, outputs), **outputs}
     np.savez_compressed(folder / GOLDEN, **arrays)
 
@@ -208,7 +209,7 @@ def _write_reference(
 ) -> ReferenceSummary:
     """What the monitor compares the live traffic with; one row an image of the reference split."""
     split: Split = dataset.reference
-    outputs = next(iter(pair.outputs(split.pixels).values()))
+    outputs = next(iter(pair.outputs(split.batches()).values()))
     trust = trust_probability(head, outputs)
     predicted = outputs["logits"].argmax(1)
     confidence = outputs["probabilities"].max(1).astype(float)
@@ -238,8 +239,9 @@ def _write_samples(folder: Path, dataset: Dataset) -> None:
     folder.mkdir()
     for index, name in enumerate(dataset.classes):
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or f"class-{index}"
-        for number, position in enumerate(np.flatnonzero(dataset.reference.targets == index)[:SAMPLES_A_CLASS], 1):
-            Image.fromarray(dataset.reference.pixels[position].squeeze()).save(folder / f"{slug}-{number}.png")
+        chosen = np.flatnonzero(dataset.reference.targets == index)[:SAMPLES_A_CLASS]
+        for number, pixels in enumerate(dataset.reference.pixels(chosen), 1):
+            Image.fromarray(pixels.squeeze()).save(folder / f"{slug}-{number}.png")
 
 
 def _provenance(config: TrainingConfig, dataset: Dataset, parity: dict[str, float]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The training loop that classifier and oracle share: SGD with Nesterov momentum under a one-cycle schedule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from training.images import to_images
 from trust.preprocess import Pixels
 
 Index = NDArray[np.int64]
-
-_EVALUATION_BATCH = 500
 
 
 def fit(
@@ -26,8 +25,8 @@ def fit(
     seed: int,
     title: str,
     weight_decay: float = 5e-4,
-) -> float:
-    """Fits a model in place and returns the mean loss of the last epoch.
+) -> None:
+    """Fits a model in place.
 
     Args:
         model: its parameters are updated; left in evaluation mode.
@@ -45,63 +44,35 @@ def fit(
     order = np.random.default_rng(seed)
     torch.manual_seed(seed)
     model.train()
-    mean_loss = float("nan")
     with _progress() as progress:
         bar = progress.add_task(title, total=epochs * steps, loss="")
         for _ in range(epochs):
-            total = 0.0
             for batch in _batches(order.permutation(positions), batch_size):
                 loss = loss_of(batch)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                total += loss.item() * len(batch)
                 progress.update(bar, advance=1, loss=f"loss {loss.item():.3f}")
-            mean_loss = total / len(positions)
     model.eval()
-    return mean_loss
 
 
 @torch.inference_mode()
 def predict(
-    model: Callable[[Tensor], dict[str, Tensor]], pixels: Pixels, device: torch.device
+    model: Callable[[Tensor], dict[str, Tensor]], batches: Iterable[Pixels], device: torch.device
 ) -> dict[str, NDArray[np.float32]]:
     """Outputs of a model over many images, by name, each with N rows.
 
     Args:
         model: images (n, C, H, W) in [0, 1] -> named outputs.
-        pixels: (N, H, W, C) uint8.
+        batches: (n, H, W, C) uint8 each; N images in all.
         device: where the model is.
     """
     parts = [
-        {
-            name: output.float().cpu().numpy()
-            for name, output in model(to_images(pixels[start : start + _EVALUATION_BATCH], device)).items()
-        }
-        for start in range(0, len(pixels), _EVALUATION_BATCH)
+        {name: output.float().cpu().numpy() for name, output in model(to_images(pixels, device)).items()}
+        for pixels in batches
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def to_images(pixels: Pixels, device: torch.device) -> Tensor:
-    """(N, H, W, C) uint8 -> (N, C, H, W) float in [0, 1]."""
-    return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float() / 255
-
-
-def to_pixels(images: Tensor) -> Pixels:
-    """(N, C, H, W) float in [0, 1] -> (N, H, W, C) uint8."""
-    return (images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def flip_and_shift(images: Tensor) -> Tensor:
-    """Half of the images mirrored, the batch moved by up to a fourteenth of its side; same shape."""
-    mirrored = torch.rand(len(images), device=images.device) < 0.5
-    images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
-    reach = images.shape[3] // 14
-    down, right = torch.randint(0, 2 * reach + 1, (2,)).tolist()
-    padded = nn.functional.pad(images, (reach,) * 4)
-    return padded[:, :, down : down + images.shape[2], right : right + images.shape[3]]
 
 
 def pick_device(name: str) -> torch.device:

@@ -105,7 +105,7 @@ def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torc
         return {"features": classifier.features(images), "statistics": input_statistics(images)}
 
     half = len(split) // 2
-    outputs = predict(described, split.pixels, device)
+    outputs = predict(described, split.batches(), device)
     features, statistics, targets = outputs["features"][:half], outputs["statistics"][:half], split.targets[:half]
     # A class without an image here gets the overall mean: no image is nearest to it that is not near the data at all.
     means = np.tile(features.mean(0), (classes, 1))
@@ -124,7 +124,7 @@ def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torc
     def distances(images: Tensor) -> dict[str, Tensor]:
         return {"distances": plain.log_distances(images, classifier.features(images))}
 
-    clean = predict(distances, split.pixels[half:], device)["distances"]
+    clean = predict(distances, split.batches(), device)["distances"][half:]
     return Novelty(**numbers, centre=clean.mean(0), spread=clean.std(0)).to(device)
 
 

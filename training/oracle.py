@@ -17,7 +17,8 @@ from training.classifier import Classifier
 from training.config import OracleRecipe
 from training.corruptions import corrupt_in_chains
 from training.data import Dataset
-from training.fit import fit, flip_and_shift, to_images
+from training.fit import fit
+from training.images import flip_and_shift, to_images
 from training.losses import steep_slope_loss
 
 
@@ -71,14 +72,13 @@ def fit_oracle(
     torch.manual_seed(seed)
     device = next(classifier.parameters()).device
     oracle = Oracle(classifier, recipe).to(device)
-    pixels = np.concatenate([dataset.train.pixels, dataset.oracle.pixels])
-    targets = torch.from_numpy(np.concatenate([dataset.train.targets, dataset.oracle.targets])).to(device)
-    seen = len(dataset.train)
-    heldout = np.tile(np.arange(seen, len(pixels)), recipe.heldout_repeats)
+    split, seen = dataset.train + dataset.oracle, len(dataset.train)
+    targets = torch.from_numpy(split.targets).to(device)
+    heldout = np.tile(np.arange(seen, len(split)), recipe.heldout_repeats)
     draw = np.random.default_rng(seed)
 
     def loss_of(batch: np.ndarray) -> Tensor:
-        images = to_images(pixels[batch], device)
+        images = to_images(split.pixels(batch), device)
         corrupted = round(recipe.corrupted_share * len(batch))
         if corrupted:
             chained = corrupt_in_chains(images[:corrupted], recipe.kinds, seed=int(draw.integers(2**31)))

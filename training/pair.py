@@ -1,5 +1,6 @@
 """Classifier, novelty and oracle as one: everything the two exported graphs will say about a batch of images."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,20 @@ class Pair:
     oracles: dict[str, Oracle]
     device: torch.device
 
-    def outputs(self, pixels: Pixels) -> dict[str, Outputs]:
-        """For each oracle all named outputs of both networks; the classifier runs once.
+    def outputs(self, batches: Iterable[Pixels]) -> dict[str, Outputs]:
+        """For each oracle all named outputs of both networks; images are read and the classifier runs once.
 
         Args:
-            pixels: (N, H, W, C) uint8.
+            batches: (n, H, W, C) uint8 each.
         """
-        shared = predict(self.classifier, pixels, self.device)
-        return {name: shared | predict(oracle, pixels, self.device) for name, oracle in self.oracles.items()}
+        networks: dict[str, nn.Module] = {"": self.classifier, **self.oracles}
+
+        def everything(images: Tensor) -> dict[str, Tensor]:
+            return {f"{of}:{name}": out for of, net in networks.items() for name, out in net(images).items()}
+
+        found = predict(everything, batches, self.device)
+
+        def outputs_of(network: str) -> Outputs:
+            return {key.removeprefix(f"{network}:"): out for key, out in found.items() if key.startswith(f"{network}:")}
+
+        return {oracle: outputs_of("") | outputs_of(oracle) for oracle in self.oracles}

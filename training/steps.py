@@ -1,6 +1,7 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from torch.nn import functional as F
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier import Classifier, build_backbone, data_config
 from training.config import RECIPES, OracleRecipe, RecipeName, TrainingConfig
-from training.corruptions import NAMELESS, TRAINED_KINDS, corrupt_in_chains
+from training.corruptions import NAMELESS, TRAINED_KINDS, corrupt_in_chains, draw_seed
 from training.data import Dataset, Split, load_dataset
 from training.evaluate import evaluate, summarise
-from training.fit import fit, flip_and_shift, pick_device, predict, to_images, to_pixels
+from training.fit import fit, pick_device, predict
+from training.images import flip_and_shift, to_images, to_pixels
 from training.novelty import Novelty, fit_novelty
 from training.oracle import Oracle, fit_oracle
 from training.pair import ClassifierGraph, Pair
 from training.run import Run
 from training.threshold import choose_threshold
 from trust.head import TrustHead, trust_probability
+from trust.preprocess import Pixels
 
 
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
@@ -35,10 +38,10 @@ def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
     classifier = _new_classifier(config, dataset, config.pretrained).to(device)
-    targets = torch.from_numpy(np.array(dataset.train.targets)).to(device)
+    targets = torch.from_numpy(dataset.train.targets).to(device)
 
     def loss_of(batch: np.ndarray) -> Tensor:
-        images = flip_and_shift(to_images(dataset.train.pixels[batch], device))
+        images = flip_and_shift(to_images(dataset.train.pixels(batch), device))
         return F.cross_entropy(classifier(images), targets[batch])
 
     fit(
@@ -69,11 +72,12 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     device = pick_device(config.device)
     classifier = _load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
-    clean, corrupted = dataset.calibration, _corrupted_calibration(dataset.calibration, config.seed)
-    logits = predict(lambda images: {"logits": classifier(images)}, clean.pixels, device)["logits"]
+    clean = dataset.calibration
+    corrupted = _twice_shuffled(clean, config.seed)
+    logits = predict(lambda images: {"logits": classifier(images)}, clean.batches(), device)["logits"]
     temperature = fit_temperature(logits, clean.targets)
     pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
-    on_clean, on_corrupted = pair.outputs(clean.pixels), pair.outputs(corrupted.pixels)
+    on_clean, on_corrupted = pair.outputs(clean.batches()), pair.outputs(_in_chains(corrupted, config.seed))
     heads = {
         name: fit_trust_head(
             recipe.trust_inputs,
@@ -84,7 +88,7 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
         for name, recipe, _ in _oracles(config)
     }
     exported = next(iter(heads))
-    outputs = pair.outputs(dataset.reference.pixels)[exported]
+    outputs = pair.outputs(dataset.reference.batches())[exported]
     correct = outputs["logits"].argmax(1) == dataset.reference.targets
     trust = trust_probability(heads[exported], outputs)
     run.save_weights("novelty", novelty)
@@ -146,9 +150,12 @@ def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
     return [(f"{name}-{seed}", recipe(name), seed) for name in config.recipes for seed in seeds]
 
 
-def _corrupted_calibration(clean: Split, seed: int) -> Split:
-    """Two corrupted copies of every image, shuffled first: neighbours share a chain."""
-    order = np.random.default_rng(seed).permutation(np.tile(np.arange(len(clean)), 2))
-    images = to_images(clean.pixels[order], torch.device("cpu"))
-    chained = corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), seed=seed)
-    return Split(to_pixels(chained), clean.targets[order])
+def _twice_shuffled(split: Split, seed: int) -> Split:
+    """Every image twice, shuffled: neighbours will share a chain of corruptions."""
+    return split.take(np.random.default_rng(seed).permutation(np.tile(np.arange(len(split)), 2)))
+
+
+def _in_chains(split: Split, seed: int) -> Iterator[Pixels]:
+    for number, pixels in enumerate(split.batches()):
+        images = to_images(pixels, torch.device("cpu"))
+        yield to_pixels(corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), draw_seed(seed, number)))

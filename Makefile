@@ -1,0 +1,49 @@
+# Each target sets up what it needs by itself, under .venvs/.
+PYTHON ?= python3
+PORT   ?= 8000
+HOST   ?= 127.0.0.1
+MODEL  ?= fashion-mnist
+ARGS   ?=
+
+# A name means a folder under models/; anything with a slash is a path.
+MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
+# onnxruntime and onnxruntime-gpu exclude each other: one environment each, the GPU's where a driver answers.
+SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
+INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: serve train test lint types lock clean
+.DELETE_ON_ERROR:
+
+serve: .venvs/$(SERVICE)/.ready
+	@exec .venvs/$(SERVICE)/bin/trustserve serve --host $(HOST) --port $(PORT) --model $(MODEL_PATH) $(ARGS)
+
+train: .venvs/dev/.ready
+	@[ "$(ARGS)" ] || .ci/system-packages dataset-fashion-mnist || echo "torchvision will download the images instead"
+	@.venvs/dev/bin/trustserve-train all $(ARGS)
+
+test: .venvs/dev/.ready
+	@.ci/system-packages prometheus dataset-fashion-mnist
+	@.venvs/dev/bin/pytest $(ARGS)
+
+lint: .venvs/dev/.ready
+	@.venvs/dev/bin/ruff check .
+	@.venvs/dev/bin/ruff format --check .
+
+types: .venvs/dev/.ready
+	@.venvs/dev/bin/mypy
+
+# Writes down what the environment holds; torch brings its own CUDA packages of the matching versions. The GPU's
+# onnxruntime is not in it and keeps its pin.
+lock: .venvs/dev/.ready
+	@{ .venvs/dev/bin/pip freeze --exclude-editable | grep -ivE '^(nvidia|cuda|triton)'; \
+	   grep '^onnxruntime-gpu==' constraints.txt; } > constraints.new && mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venvs runs build *.egg-info
+
+.venvs/%/.ready: pyproject.toml constraints.txt
+	@echo "setting up .venvs/$* (once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 wanted; give another with PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venvs/$* || { echo "this Python cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
+	@.venvs/$*/$(INSTALL) '.[$*]'
+	@touch $@

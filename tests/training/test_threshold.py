@@ -1,0 +1,58 @@
+"""The threshold's promise, tested by drawing again and again from a population whose error rates are known."""
+
+import numpy as np
+import pytest
+
+from training.threshold import choose_threshold, error_upper_bound
+
+RISK, CONFIDENCE = 0.05, 0.9
+
+
+def test_upper_bound_of_five_errors_in_a_hundred_is_clopper_pearsons():
+    assert error_upper_bound(5, 100, 0.95) == pytest.approx(0.102253, abs=1e-6)
+
+
+def test_upper_bound_without_errors_has_a_closed_form():
+    assert error_upper_bound(0, 50, 0.95) == pytest.approx(1 - 0.05 ** (1 / 50))
+
+
+def test_upper_bound_of_nothing_but_errors_is_one():
+    assert error_upper_bound(3, 3, 0.95) == 1.0
+
+
+def test_promise_is_broken_no_more_often_than_it_says():
+    # Trust is uniform on [0, 1] and honest: above t the error rate is the mean of 1 - u over u >= t, (1 - t) / 2.
+    draw = np.random.default_rng(0)
+    broken, promised, draws = 0, 0, 300
+    for _ in range(draws):
+        trust = draw.random(4000)
+        found = choose_threshold(trust, draw.random(4000) < trust, RISK, CONFIDENCE)
+        if found.risk is not None:
+            promised += 1
+            broken += (1 - found.value) / 2 > RISK
+    assert promised > draws / 2
+    # Binomial: three standard deviations above the allowed share.
+    allowed = 1 - CONFIDENCE
+    assert broken / draws <= allowed + 3 * (allowed * CONFIDENCE / draws) ** 0.5
+
+
+def test_threshold_is_not_needlessly_strict():
+    # At t = 0.9 the true risk is exactly 5 %; with 50,000 images the bound must come close to it.
+    draw = np.random.default_rng(1)
+    trust = draw.random(50_000)
+    found = choose_threshold(trust, draw.random(50_000) < trust, RISK, CONFIDENCE)
+    assert 0.9 < found.value < 0.93
+    assert found.coverage == pytest.approx(1 - found.value, abs=0.01)
+
+
+def test_hopeless_answers_get_a_threshold_without_a_promise():
+    found = choose_threshold(np.full(1000, 0.99), np.arange(1000) % 2 == 0, RISK, CONFIDENCE)
+    assert found.risk is None
+    assert found.value == 1 - RISK
+    assert "No threshold keeps at most 5.0% wrong" in found.statement
+
+
+def test_too_few_images_promise_nothing():
+    found = choose_threshold(np.ones(40), np.ones(40, bool), RISK, CONFIDENCE)
+    assert found.risk is None
+    assert "on the 40 images at hand" in found.statement
