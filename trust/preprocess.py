@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+LONGEST_STRIP = 16
+"""Images whose resized side is longer than so many crops are resized within the crop alone."""
+
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -88,11 +91,17 @@ def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
         math.floor(width / spec.crop_pct) / image.width,
     )
     resized = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
-    if resized != image.size:
-        image = image.resize(resized, _RESAMPLING[spec.interpolation])
-    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
-    pixels = np.asarray(image.crop((left, top, left + width, top + height)))
-    return pixels.reshape(height, width, -1)
+    left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
+    if resized[0] > LONGEST_STRIP * width or resized[1] > LONGEST_STRIP * height:
+        # Only what the crop keeps is resized: a strip of 1 x 50,000,000 pixels in whole would need gigabytes.
+        x, y = image.width / resized[0], image.height / resized[1]
+        box = (left * x, top * y, (left + width) * x, (top + height) * y)
+        image = image.resize((width, height), _RESAMPLING[spec.interpolation], box)
+    else:
+        if resized != image.size:
+            image = image.resize(resized, _RESAMPLING[spec.interpolation])
+        image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image).reshape(height, width, -1)
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
@@ -120,7 +129,11 @@ def _flatten(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """Grey image of 16 or 32 bits a pixel as 8 bits: Pillow's own conversion would clip at 255."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+    values = np.array(image, np.float32)
+    np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
     # Mode I;16 says its range; 32-bit integers come from 16-bit files; floats are in [0, 1] or in 8-bit units.
     peak = 1.0 if image.mode == "F" and values.max() <= 1 else 255.0 if image.mode == "F" else 65535.0
-    return Image.fromarray(np.clip(np.rint(values * (255 / peak)), 0, 255).astype(np.uint8))
+    # In place: at 50 megapixels each copy is 200 MB.
+    values *= 255 / peak
+    np.clip(np.rint(values, out=values), 0, 255, out=values)
+    return Image.fromarray(values.astype(np.uint8))
