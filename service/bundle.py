@@ -1,0 +1,90 @@
+"""A bundle folder, opened: manifest read, files verified, both graphs checked, golden batch replayed."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.sessions import Device, SessionPair, open_sessions
+from trust.head import trust_probability
+from trust.manifest import GOLDEN, BundleError, Manifest, read_manifest, verify_files
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One pair of networks, ready to answer."""
+
+    path: Path
+    manifest: Manifest
+    sessions: SessionPair
+
+
+def open_bundle(path: Path, device: Device = "auto", session_threads: int | None = None) -> Bundle:
+    """The bundle of a folder, proven to answer here as it answered where it was exported.
+
+    Raises:
+        BundleError: the folder is missing, a file differs from the manifest, or the replay differs.
+    """
+    bundle = load_bundle(path, device, session_threads)
+    check_golden(bundle, golden_differences(bundle))
+    return bundle
+
+
+def load_bundle(path: Path, device: Device, session_threads: int | None) -> Bundle:
+    """The bundle of a folder, its files verified and its graphs open, before the replay.
+
+    Raises:
+        BundleError: the folder is missing, or a file differs from the manifest.
+    """
+    manifest = read_manifest(path)
+    verify_files(path, manifest)
+    return Bundle(path, manifest, open_sessions(path, manifest, device, session_threads))
+
+
+def golden_differences(bundle: Bundle) -> dict[str, float]:
+    """Largest absolute difference between here and the exporting side, by output, `trust` the last.
+
+    Raises:
+        BundleError: the golden batch is no file of arrays, or lacks one.
+    """
+    golden = _read_golden(bundle.path / GOLDEN)
+    outputs = {"image", "trust", *bundle.manifest.classifier_outputs, *bundle.manifest.oracle_outputs}
+    if absent := outputs - golden.keys():
+        raise BundleError(f"{bundle.path / GOLDEN} lacks {sorted(absent)}; export the bundle again")
+    replayed = bundle.sessions.run(golden["image"])
+    replayed["trust"] = trust_probability(bundle.manifest.trust_head, replayed)
+    return {name: _largest_difference(replayed[name], golden[name]) for name in replayed}
+
+
+def check_golden(bundle: Bundle, differences: dict[str, float]) -> None:
+    """Accepts a replay whose differences all lie within the manifest's tolerance.
+
+    Raises:
+        BundleError: one does not.
+    """
+    tolerance = bundle.manifest.golden_tolerance
+    name, difference = max(differences.items(), key=lambda item: item[1])
+    if difference > tolerance:
+        raise BundleError(
+            f"{bundle.path} answers differently here than where it was exported: {name} differs by {difference:.3g}, "
+            f"allowed is {tolerance:g}; export the bundle again with this version of onnxruntime"
+        )
+
+
+def _read_golden(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} is not a file of arrays: {error}; export the bundle again") from error
+
+
+def _largest_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Infinite where the shapes differ or a value is not a number."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    difference = float(np.abs(found.astype(float) - wanted).max(initial=0.0))
+    return float("inf") if np.isnan(difference) else difference

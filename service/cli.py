@@ -1,0 +1,153 @@
+"""trustserve serve | predict | inspect: the command line."""
+
+import logging
+import socket
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import cyclopts
+import uvicorn
+from cyclopts import Parameter
+from rich.console import Console
+
+from service.app import create_app
+from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
+from service.console import answer_line, answer_table, banner, print_inspection
+from service.local import answer_files
+from service.settings import Settings, SettingsError, load_settings
+from trust.manifest import BundleError
+
+GRACEFUL_SECONDS = 10
+
+
+def _help(name: str) -> str:
+    field = Settings.model_fields[name]
+    return f"{field.description}" + ("" if field.default is None else f" [default: {field.default}]")
+
+
+app = cyclopts.App(
+    name="trustserve",
+    help="Serve an image classifier with a calibrated probability that each answer is right.",
+    version=version("trustserve"),
+)
+
+# Made from the settings: a flag that is not given is not in the dictionary, and the environment holds.
+Flags = TypedDict(  # type: ignore[misc]
+    "Flags",
+    {name: Annotated[field.annotation, Parameter(help=_help(name))] for name, field in Settings.model_fields.items()},
+    total=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line, by default the process's own.
+
+    What is wrong with settings or bundle becomes one sentence and exit status 1.
+    """
+    try:
+        app(sys.argv[1:] if arguments is None else arguments)
+    except (SettingsError, BundleError) as error:
+        sys.exit(f"trustserve: {error}")
+
+
+@app.command
+def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None:
+    """Serve a bundle over HTTP; each option overrides its TRUSTSERVE_* variable."""
+    settings = load_settings(**(flags or {}))
+    _configure_logging(settings.log_level)
+    listener = _listen(settings.host, settings.port)
+    failures: list[Exception] = []
+
+    def on_ready(bundle: Bundle) -> None:
+        print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
+
+    def on_failure(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    config = uvicorn.Config(
+        create_app(settings, on_ready, on_failure),
+        log_config=None,
+        access_log=settings.access_log,
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
+    if failures:
+        sys.exit(f"trustserve: {failures[0]}")
+
+
+@app.command
+def predict(
+    images: Annotated[list[Path], Parameter(consume_multiple=True)],
+    /,
+    *,
+    model: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Answer image files here, without a server; exit status 1 if one of them cannot be answered.
+
+    Args:
+        images: image files.
+        model: folder of the bundle; unset: TRUSTSERVE_MODEL, else the default of `serve`.
+        json: print one JSON object a line.
+    """
+    settings = load_settings(**({} if model is None else {"model": model}))
+    bundle = open_bundle(settings.model, settings.device, settings.session_threads)
+    manifest = bundle.manifest
+    threshold = manifest.threshold.value if settings.threshold is None else settings.threshold
+    rows = []
+    for row in answer_files(bundle, threshold, images, settings.max_batch, settings.max_image_pixels):
+        rows.append(row)
+        if json:
+            print(answer_line(row, manifest), flush=True)
+    if not json:
+        Console().print(answer_table(rows, manifest, threshold))
+    if any(row.answer is None for row in rows):
+        sys.exit(1)
+
+
+@app.command
+def inspect(bundle: Path, /) -> None:
+    """Show a bundle's manifest, verify its files and replay its golden batch.
+
+    Args:
+        bundle: folder of the bundle.
+    """
+    settings = load_settings(model=bundle)
+    opened = load_bundle(settings.model, settings.device, settings.session_threads)
+    differences = golden_differences(opened)
+    print_inspection(Console(), opened, differences)
+    check_golden(opened, differences)
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Its start and stop are not news: the banner says where the service is.
+    logging.getLogger("uvicorn.error").setLevel("DEBUG" if level == "debug" else "WARNING")
+    # What is odd about a caller's image is the caller's to know.
+    warnings.filterwarnings("ignore", module="PIL")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --host and --port"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Request ids: every request has one, every answer carries it, and nothing escapes as a bare traceback."""
+
+import logging
+import re
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ServiceError
+from service.problems import problem_response
+
+HEADER = "X-Request-ID"
+
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_logger = logging.getLogger("trustserve")
+
+
+class RequestId:
+    """ASGI middleware: keeps the caller's id if it is a sane token, else makes one; turns any exception into a 500.
+
+    The 500 is made here, inside the id's reach: starlette's own would come without the header.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _choose_id(Headers(scope=scope).get(HEADER, ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            _logger.exception("request %s to %s failed", request_id, scope["path"])
+            if started:
+                raise
+            error = ServiceError("something unexpected happened; the log has it under this request_id")
+            await problem_response(Request(scope), error)(scope, receive, send_with_id)
+
+
+def _choose_id(sent: str) -> str:
+    return sent if _SANE.fullmatch(sent) else uuid.uuid4().hex

@@ -1,0 +1,88 @@
+"""Bodies of the answers, with examples as the docs show them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trust.manifest import Manifest
+
+
+class ModelName(BaseModel):
+    """Which bundle answers."""
+
+    name: str = Field(examples=["fashion-mnist"])
+    version: str = Field(examples=["1.0.0"])
+
+
+class Prediction(BaseModel):
+    """The classifier's answer and how far to trust it."""
+
+    request_id: str = Field(examples=["3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"], description="also header X-Request-ID")
+    label: str = Field(examples=["Ankle boot"])
+    class_index: int = Field(examples=[9])
+    confidence: float = Field(ge=0, le=1, examples=[0.987], description="the classifier's own probability")
+    trust_probability: float = Field(
+        ge=0, le=1, examples=[0.994], description="calibrated probability that the label is right"
+    )
+    decision: Literal["trust", "untrust"] = Field(description="trust where trust_probability >= threshold")
+    threshold: float = Field(ge=0, le=1, examples=[0.9])
+    model: ModelName
+    probabilities: dict[str, float] | None = Field(
+        None, examples=[{"T-shirt/top": 0.013, "Ankle boot": 0.987}], description="only with ?probabilities=true"
+    )
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 wants it, media type application/problem+json."""
+
+    type: str = Field(description="names the kind of problem, for programs")
+    title: str = Field(description="the kind of problem, for people")
+    status: int
+    detail: str = Field(description="what was wrong this time, and the way out")
+    request_id: str
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """The bundle is open and its golden batch was replayed."""
+
+    status: Literal["ready"] = "ready"
+    model: ModelName
+
+
+class ModelReport(BaseModel):
+    """The bundle that answers and how it runs here."""
+
+    providers: dict[str, str] = Field(
+        examples=[{"classifier": "CPUExecutionProvider", "oracle": "CPUExecutionProvider"}],
+        description="onnxruntime execution provider of each network",
+    )
+    threshold: float = Field(description="trust from which on an answer is trusted here")
+    manifest: Manifest
+
+
+class Welcome(BaseModel):
+    """What this is and where to go."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "trustserve",
+                    "version": "0.1.0",
+                    "description": "Classifies an image and says how probable it is that the answer is right.",
+                    "links": {"predict": "/predict", "docs": "/docs"},
+                }
+            ]
+        }
+    )
+
+    name: str = "trustserve"
+    version: str
+    description: str
+    links: dict[str, str]

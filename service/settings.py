@@ -1,0 +1,78 @@
+"""Settings of the service: the TRUSTSERVE_* environment, read once and passed down as arguments."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "TRUSTSERVE_"
+
+
+class SettingsError(Exception):
+    """A setting that does not exist or has no usable value."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator may choose; each field is TRUSTSERVE_<FIELD> and `trustserve serve --<field>`."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
+
+    model: Path = Field(Path("models/fashion-mnist"), description="folder of the bundle to serve")
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the networks run; auto takes CUDA where it really works"
+    )
+    session_threads: int | None = Field(
+        None, ge=1, description="CPU threads of each of the two networks; unset: half of the cores"
+    )
+    max_batch: int = Field(32, ge=1, description="most images in one batch")
+    batch_wait_seconds: float = Field(
+        0.0, ge=0, le=10, description="how long a batch waits for company; 0: only while the one before it runs"
+    )
+    max_queue: int = Field(256, ge=1, description="most images that wait, for decoding and for a batch; then 503")
+    max_image_bytes: int = Field(10_000_000, ge=1, description="largest image file, in bytes; then 413")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="largest image, width x height; then 413")
+    decode_threads: int | None = Field(
+        None, ge=1, description="threads that decode images; unset: one a core, at most four"
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="trust from which on an answer is trusted; unset: the bundle's threshold"
+    )
+    reward: float = Field(1.0, gt=0, description="exponent of the confidence of right answers in question-answer trust")
+    penalty: float = Field(1.0, gt=0, description="exponent of the doubt of wrong answers in question-answer trust")
+    access_log: bool = Field(False, description="log a line for every request")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from the environment, each overridden by the flag of its name where one is given.
+
+    Raises:
+        SettingsError: an unknown TRUSTSERVE_* variable, or a value that does not validate.
+    """
+    _reject_unknown_variables()
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        source = "--" + field.replace("_", "-") if field in flags else PREFIX + field.upper()
+        wanted = Settings.model_fields[field].description
+        raise SettingsError(f"{source} is {first['input']!r}; {_lower_first(first['msg'])} ({wanted})") from None
+
+
+def _reject_unknown_variables() -> None:
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            similar = difflib.get_close_matches(variable.upper(), known, n=1)
+            hint = f"did you mean {similar[0]}?" if similar else f"known are {', '.join(known)}"
+            raise SettingsError(f"{variable}={os.environ[variable]!r} is not a setting of trustserve; {hint}")
+
+
+def _lower_first(message: str) -> str:
+    return message[:1].lower() + message[1:]

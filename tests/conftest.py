@@ -1,0 +1,29 @@
+"""Fixtures of all tests: the tiny bundle, and no settings from outside."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import write_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle, shared by all tests: none may change it."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def own_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that one test may spoil."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "tiny"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests say themselves what is set."""
+    for variable in list(os.environ):
+        if variable.startswith("TRUSTSERVE_"):
+            monkeypatch.delenv(variable)

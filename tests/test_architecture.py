@@ -1,0 +1,61 @@
+"""The rules of the house, read from the imports: who may know whom."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("trust", "service", "training")
+HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "onnxscript"}
+FORBIDDEN = {
+    "trust": {"service", "training", "onnxruntime", "fastapi", *HEAVY},
+    "service": {"training", *HEAVY},
+    "training": {"service"},
+}
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Modules of a package by dotted name."""
+    files = sorted((ROOT / package).rglob("*.py"))
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return dict(zip(names, files, strict=True))
+
+
+def imports(file: Path) -> set[str]:
+    """Dotted names a file imports, anywhere in it; `from a import b` counts as a and a.b."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno} imports relatively"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_imports_nothing_it_must_not_know(package):
+    for name, file in modules(package).items():
+        known = {imported.split(".")[0] for imported in imports(file)}
+        assert not known & FORBIDDEN[package], f"{name} imports {sorted(known & FORBIDDEN[package])}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_import_only_downwards(package):
+    names = modules(package)
+    graph = {name: imports(file) & names.keys() - {name, package} for name, file in names.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_file_imports_nothing(package):
+    assert imports(ROOT / package / "__init__.py") == set()
+
+
+def test_only_the_settings_read_the_environment():
+    for name, file in (modules("service") | modules("trust")).items():
+        nodes = ast.walk(ast.parse(file.read_text()))
+        reads = any(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in nodes)
+        assert not reads or name == "service.settings", f"{name} reads the environment"

@@ -1,0 +1,65 @@
+"""The manifest: what validates, and what the sentence says where it does not."""
+
+import json
+
+import pytest
+
+from trust.manifest import BundleError, Manifest, digest_file, read_manifest, verify_files
+
+
+def change(bundle, **changes):
+    manifest = json.loads((bundle / "manifest.json").read_text()) | changes
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_manifest_survives_writing_and_reading(tiny_bundle):
+    manifest = read_manifest(tiny_bundle)
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    verify_files(tiny_bundle, manifest)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}'])
+def test_manifest_that_is_none(own_bundle, text):
+    (own_bundle / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match=r"manifest.json is not a valid manifest: .*; export the bundle again"):
+        read_manifest(own_bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "format"),
+        ({"name": "../up"}, "name"),
+        ({"classes": ["only"]}, "classes"),
+        ({"surprise": 1}, "surprise"),
+        ({"golden_tolerance": 0}, "golden_tolerance"),
+        ({"files": {}}, r"files \['classifier.onnx', 'golden.npz', 'oracle.onnx', 'reference.npz'\] are not listed"),
+        ({"oracle_outputs": []}, r"outputs \['oracle_logit'\] are needed but neither graph gives them"),
+        ({"classifier_outputs": ["logits"]}, r"outputs \['probabilities'\] are needed"),
+    ],
+)
+def test_entry_that_does_not_validate_is_named(own_bundle, changes, words):
+    change(own_bundle, **changes)
+    with pytest.raises(BundleError, match=words):
+        read_manifest(own_bundle)
+
+
+def test_missing_file_is_named(own_bundle):
+    (own_bundle / "golden.npz").unlink()
+    with pytest.raises(BundleError, match=r"golden.npz is missing; the bundle is incomplete"):
+        verify_files(own_bundle, read_manifest(own_bundle))
+
+
+def test_changed_file_is_named_with_both_digests(own_bundle):
+    wanted = digest_file(own_bundle / "README.md")
+    (own_bundle / "README.md").write_text("# TINY\n")
+    with pytest.raises(BundleError, match=rf"README.md is not .* \(7 bytes\), wanted {wanted.sha256[:12]} \(7 bytes\)"):
+        verify_files(own_bundle, read_manifest(own_bundle))
+
+
+def test_digest_is_sha_256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    digest = digest_file(tmp_path / "abc")
+    # FIPS 180-2, appendix B.1.
+    assert digest.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert digest.bytes == 3

@@ -1,0 +1,198 @@
+"""Image bytes to pixels: each format, mode and orientation against pixels written out by hand."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trust.preprocess import ImageError, Preprocess, TooManyPixels, decode_image, fit_to_input, preprocess
+
+GRID = np.array([[10, 200], [90, 255]], np.uint8)
+LIMIT = 1_000_000
+
+
+def encode(image: Image.Image, file_format: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def decode(data: bytes, channels=1) -> list:
+    return np.asarray(decode_image(data, channels, LIMIT)).tolist()
+
+
+def spec(height: int, width: int, channels=1, **options) -> Preprocess:
+    return Preprocess(input_size=(channels, height, width), mean=(0.0,) * channels, std=(1.0,) * channels, **options)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "BMP", "GIF", "TIFF"])
+def test_grey_pixels_come_back_as_they_were(file_format):
+    assert decode(encode(Image.fromarray(GRID), file_format)) == GRID.tolist()
+
+
+def test_webp_and_jpeg_come_back_nearly():
+    # JPEG and lossy WebP know no exact pixels: a plain colour survives within two levels.
+    for file_format in ("WEBP", "JPEG"):
+        pixels = decode(encode(Image.new("RGB", (16, 16), (200, 100, 50)), file_format, quality=95), channels=3)
+        assert np.abs(np.array(pixels) - [200, 100, 50]).max() <= 2
+
+
+def test_colour_becomes_grey_by_luma():
+    # ITU-R 601: .299 R + .587 G + .114 B = 59.8 + 58.7 + 5.7 = 124.2.
+    assert decode(encode(Image.new("RGB", (1, 1), (200, 100, 50)))) == [[124]]
+
+
+def test_grey_becomes_colour_by_repetition():
+    assert decode(encode(Image.fromarray(GRID)), channels=3)[0] == [[10] * 3, [200] * 3]
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 40), (51, 212)])
+def test_transparent_pixels_lie_on_white(alpha, expected):
+    # 40 at alpha 51/255 = .2 on white: .2 * 40 + .8 * 255 = 212.
+    assert decode(encode(Image.new("LA", (1, 1), (40, alpha)))) == [[expected]]
+    assert decode(encode(Image.new("RGBA", (1, 1), (40, 40, 40, alpha))), channels=3) == [[[expected] * 3]]
+
+
+def test_transparent_entry_of_a_palette_lies_on_white():
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    data = encode(image, transparency=1)
+    assert decode(data, channels=3) == [[[255, 0, 0], [255, 255, 255]]]
+
+
+def test_palette_becomes_its_colours():
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    for file_format in ("PNG", "GIF", "BMP", "TIFF"):
+        assert decode(encode(image, file_format), channels=3) == [[[255, 0, 0], [0, 0, 255]]]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_16_bits_are_scaled_not_clipped(file_format):
+    # 65535 / 255 = 257 levels of 16 bits for one of 8: 257 k is k exactly, 257 k + 128 still rounds to k.
+    values = np.array([[0, 257, 257 * 100 + 128], [257 * 100 + 129, 256, 65535]], np.uint16)
+    assert decode(encode(Image.fromarray(values), file_format)) == [[0, 1, 100], [101, 1, 255]]
+
+
+def test_floats_in_0_1_and_in_grey_levels_are_understood():
+    unit = encode(Image.fromarray(np.array([[0.0, 0.2, 1.0]], np.float32)), "TIFF")
+    levels = encode(Image.fromarray(np.array([[0.0, 51.0, 300.0]], np.float32)), "TIFF")
+    assert decode(unit) == decode(levels) == [[0, 51, 255]]
+
+
+def test_floats_that_are_no_numbers_are_black():
+    values = np.array([[np.nan, np.inf, -np.inf, 1.0]], np.float32)
+    assert decode(encode(Image.fromarray(values), "TIFF")) == [[0, 0, 0, 255]]
+
+
+def test_cmyk_becomes_rgb():
+    # R = 255 - C, and so on, where K is 0.
+    assert decode(encode(Image.new("CMYK", (1, 1), (55, 155, 205, 0)), "TIFF"), channels=3) == [[[200, 100, 50]]]
+
+
+def test_one_bit_becomes_black_and_white():
+    assert decode(encode(Image.fromarray(np.array([[True, False]])))) == [[255, 0]]
+
+
+def test_first_frame_of_an_animation_counts():
+    frames = [Image.new("L", (1, 1), level) for level in (70, 140, 210)]
+    for file_format in ("GIF", "TIFF"):
+        data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
+        assert decode(data) == [[70]]
+
+
+# How a stored image is turned to be upright, by EXIF orientation: stored pixels -> upright pixels.
+UPRIGHT = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.transpose(a), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "JPEG", "WEBP"])
+def test_exif_orientation_is_honoured(file_format, orientation):
+    # Blocks of 16 pixels: JPEG keeps their middles.
+    stored = np.kron(np.array([[0, 60, 120], [255, 200, 160]], np.uint8), np.ones((16, 16), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(stored).convert("RGB")
+    upright = np.array(decode(encode(image, file_format, exif=exif)))
+    middles = upright[8::16, 8::16]
+    assert np.abs(middles - UPRIGHT[orientation](stored)[8::16, 8::16].astype(int)).max() <= 3
+
+
+def test_unknown_orientation_is_none():
+    exif = Image.Exif()
+    exif[0x0112] = 99
+    assert decode(encode(Image.fromarray(GRID), exif=exif)) == GRID.tolist()
+
+
+def test_wide_image_loses_both_ends():
+    image = Image.fromarray(np.arange(8, dtype=np.uint8).reshape(2, 4) * 30)
+    # The shorter side is 2 already; columns 1 and 2 are the middle of four.
+    assert fit_to_input(image, spec(2, 2))[..., 0].tolist() == [[30, 60], [150, 180]]
+
+
+def test_crop_pct_resizes_to_more_than_the_crop():
+    # floor(2 / .5) = 4: the image stays 4 x 4 and the middle 2 x 2 is cut out.
+    image = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4))
+    assert fit_to_input(image, spec(2, 2, crop_pct=0.5))[..., 0].tolist() == [[5, 6], [9, 10]]
+
+
+def test_shrinking_by_four_weighs_by_the_widened_triangle():
+    # Triangle of half width 4 around 2: .625 .875 .875 .625 of the own block, .375 .125 of the next: 6/7 and 1/7.
+    image = Image.fromarray(np.kron(GRID, np.ones((4, 4), np.uint8)))
+    weights = np.array([[6, 1], [1, 6]]) / 7
+    pixels = fit_to_input(image, spec(2, 2, interpolation="bilinear"))[..., 0]
+    assert np.abs(pixels - weights @ GRID @ weights).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (17, 60), (2, 500)])
+def test_strip_is_cropped_around_its_middle(size):
+    # A ramp along the strip: the middle has the middle's level.
+    width, height = size
+    ramp = np.linspace(0, 250, max(size)).astype(np.uint8)
+    image = Image.fromarray(np.broadcast_to(ramp if width > height else ramp[:, None], (height, width)).copy())
+    pixels = fit_to_input(image, spec(8, 8))
+    assert pixels.shape == (8, 8, 1)
+    assert abs(pixels.mean() - 125) <= 2
+
+
+def test_pixels_have_the_shape_of_the_input():
+    data = encode(Image.effect_noise((31, 17), 50))
+    assert preprocess(data, spec(5, 7, channels=3), LIMIT).shape == (5, 7, 3)
+    assert preprocess(data, spec(5, 7), LIMIT).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"hello", "JPEG, PNG, WEBP, BMP, GIF, TIFF"),
+        (encode(Image.effect_noise((64, 64), 50))[:200], "broken or truncated"),
+    ],
+)
+def test_what_is_no_image_is_refused(data, words):
+    with pytest.raises(ImageError, match=words):
+        decode_image(data, 1, LIMIT)
+
+
+def test_formats_that_nobody_asked_for_are_refused():
+    with pytest.raises(ImageError, match="not an image in a known format"):
+        decode_image(encode(Image.fromarray(GRID), "PPM"), 1, LIMIT)
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    # Half of the file is missing, which only decoding would find out.
+    data = encode(Image.effect_noise((100, 60), 50))
+    with pytest.raises(TooManyPixels, match=r"100 x 60 = 6000 pixels, limit is 5999"):
+        decode_image(data[: len(data) // 2], 1, 5999)
