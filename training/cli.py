@@ -23,6 +23,9 @@ app = App(
     help="Train an oracle beside a frozen classifier, measure both, export the pair as a bundle.",
 )
 console = Console()
+if not console.is_terminal:
+    # In a log nobody wants columns cut at 80.
+    console = Console(width=160)
 
 
 @app.command(name="classifier")

@@ -103,9 +103,10 @@ class TrainingConfig:
     """Oracles trained for the table, which gives mean and spread; the first is exported."""
     compare_paper: bool = True
     """Train the published recipe too, for the table."""
-    clean_weight: float = 5.0
-    """What a clean image counts against a corrupted one when the trust head is fitted; more keeps the clean ranking,
-    less the calibration under shift (measured on the reference split: 1 costs 1 AUROC point clean, 10 nothing)."""
+    clean_weight: float = 10.0
+    """What a clean image counts against a corrupted one when the trust head is fitted. More keeps the ranking of clean
+    images, less that under shift: cross-validated on the calibration split, AUROC falls behind softmax confidence by
+    1.7, .7, .5, .3, .3 points on clean images for 1, 3, 5, 10, 20; on corrupted ones it is 95.4 to 94.6."""
     risk: float = 0.02
     """Error rate among trusted answers that the threshold promises to stay below."""
     confidence: float = 0.95

@@ -174,7 +174,8 @@ def _summary(rows: list[dict[str, dict[str, dict[str, float]]]]) -> dict[str, fl
 
 
 def _mean_and_sd(seeds: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    columns = {name: [seed[name] for seed in seeds] for name in seeds[0]}
     return {
-        name: {"mean": float(np.mean([s[name] for s in seeds])), "sd": float(np.std([s[name] for s in seeds]))}
-        for name in seeds[0]
+        name: {"mean": round(float(np.mean(column)), 5), "sd": round(float(np.std(column)), 5)}
+        for name, column in columns.items()
     }

@@ -27,7 +27,8 @@ class Oracle(nn.Module):
 
     def __init__(self, classifier: Classifier, recipe: OracleRecipe) -> None:
         super().__init__()
-        self.network = copy.deepcopy(classifier)
+        # The classifier is frozen; its copy is to learn.
+        self.network = copy.deepcopy(classifier).requires_grad_(True)
         last = self.network.backbone.get_classifier()  # type: ignore[operator]
         self.slope_head = _slope_head(recipe.head, cast(int, last.in_features))
         self.has_class_head = recipe.class_head

@@ -172,5 +172,5 @@ def _licence(dataset: Dataset) -> str:
 
 def _cell(value: Mapping[str, float], unit: float) -> str:
     digits = 3 if unit == 1 else 2 if unit == 1000 else 1
-    spread = f" ± {unit * value['sd']:.{digits}f}" if value["sd"] else ""
+    spread = f" ± {unit * value['sd']:.{digits}f}" if unit * value["sd"] >= 0.5 * 10**-digits else ""
     return f"{unit * value['mean']:.{digits}f}{spread}"

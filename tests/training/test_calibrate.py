@@ -51,7 +51,7 @@ def test_trust_is_the_probability_of_being_right_on_new_answers(head, novelty, b
 
 def test_calibration_is_monotone_and_never_certain(head):
     assert list(head.calibration.trust) == sorted(head.calibration.trust)
-    assert 0 < head.calibration.trust[0]
+    assert head.calibration.trust[0] > 0
     assert head.calibration.trust[-1] < 1
 
 

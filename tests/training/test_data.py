@@ -49,9 +49,7 @@ def test_fashion_mnist_mean_and_deviation_are_what_preprocessing_says(fashion):
 
 
 def test_seed_fixes_the_split(folder, tmp_path):
-    first, again, other = (
-        load_dataset(f"imagefolder:{folder}", SPEC, seed, tmp_path / "cache") for seed in (1, 1, 2)
-    )
+    first, again, other = (load_dataset(f"imagefolder:{folder}", SPEC, seed, tmp_path / "cache") for seed in (1, 1, 2))
     assert first.fingerprint() == again.fingerprint() != other.fingerprint()
 
 

@@ -20,7 +20,7 @@ SPEC = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
 @pytest.fixture
 def classifier():
     torch.manual_seed(0)
-    return Classifier(build_backbone("small_resnet", classes=3, channels=1), SPEC).eval()
+    return Classifier(build_backbone("small_resnet", classes=3, channels=1), SPEC).eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -73,6 +73,15 @@ def test_classifier_stays_as_it_was(classifier, dataset):
         classifier, dataset, dataclasses.replace(RECIPES["default"], epochs=1), batch_size=16, seed=0, title="test"
     )
     assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_backbone_of_the_oracle_learns_although_the_classifiers_is_frozen(classifier, dataset, recipe):
+    quick = dataclasses.replace(RECIPES[recipe], epochs=1)
+    oracle = fit_oracle(classifier, dataset, quick, batch_size=16, seed=0, title="test")
+    own = dict(oracle.network.backbone.named_parameters())
+    moved = [name for name, old in classifier.backbone.named_parameters() if not torch.equal(own[name], old)]
+    assert "stem.0.weight" in moved
 
 
 def test_seed_fixes_the_oracle(classifier, dataset):
