@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -49,7 +50,8 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
         async with engine.running(on_ready, on_failure):
             yield
 
-    app = FastAPI(
+    # Swagger's script from this process, not from a CDN: docs that draw where there is no internet.
+    app = FastAPIOffline(
         title="trustserve",
         version=version("trustserve"),
         description=DESCRIPTION,

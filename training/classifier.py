@@ -5,7 +5,7 @@ Every network here has timm's interface: `forward_features`, `forward_head(..., 
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import timm
 import torch
@@ -44,7 +44,12 @@ class Classifier(nn.Module):
 
 
 def build_backbone(
-    name: str, classes: int, channels: int, pretrained: bool = False, weights: Path | None = None
+    name: str,
+    classes: int,
+    channels: int,
+    image_size: int | None = None,
+    pretrained: bool = False,
+    weights: Path | None = None,
 ) -> nn.Module:
     """A network by name, `small_resnet` or timm's, with a fresh last layer of `classes` outputs.
 
@@ -52,33 +57,36 @@ def build_backbone(
         name: `small_resnet` or a name from `timm.list_models()`.
         classes: number of outputs K.
         channels: 1 (grey) or 3 (RGB).
+        image_size: side of the input in pixels, for networks built for one size (vision transformers).
         pretrained: load timm's published weights, where the machine can reach them.
         weights: local checkpoint instead; a last layer of another size is left as initialised.
 
     Raises:
-        ValueError: unknown name, or a checkpoint that does not fit the network.
+        ValueError: unknown name, weights that cannot be had, or a checkpoint that does not fit the network.
     """
     if name == SMALL_RESNET:
         backbone: nn.Module = SmallResNet(classes, channels)
-    elif not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        raise ValueError(
-            f"backbone {name!r} is neither {SMALL_RESNET} nor a timm model; near: {', '.join(near) or 'none'}"
-        )
     else:
-        backbone = timm.create_model(name, pretrained=pretrained, num_classes=classes, in_chans=channels)
+        _check_name(name)
+        options: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+        if image_size and getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
+            options["img_size"] = image_size
+        backbone = _create(name, pretrained, options)
     if weights is not None:
         _load_weights(backbone, weights)
     return backbone
 
 
-def data_config(name: str, channels: int, image_size: int | None) -> Preprocess:
-    """Preprocessing that the backbone was made for (timm's data config), or a plain one for `small_resnet`."""
+def data_config(name: str, image_size: int | None) -> Preprocess:
+    """RGB preprocessing that the backbone was made for (timm's data config), or a plain one for `small_resnet`.
+
+    Raises:
+        ValueError: unknown name.
+    """
     if name == SMALL_RESNET:
         side = image_size or 64
-        return Preprocess(
-            input_size=(1 if channels == 1 else 3, side, side), mean=(0.5,) * channels, std=(0.25,) * channels
-        )
+        return Preprocess(input_size=(3, side, side), mean=(0.5,) * 3, std=(0.25,) * 3)
+    _check_name(name)
     config = timm.data.resolve_data_config(model=timm.create_model(name, pretrained=False))  # type: ignore[attr-defined]
     side = image_size or config["input_size"][1]
     return Preprocess(
@@ -134,6 +142,24 @@ def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
     ]
+
+
+def _check_name(name: str) -> None:
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5]) or "none"
+        raise ValueError(f"backbone {name!r} is neither {SMALL_RESNET} nor a timm model; near: {near}")
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options)
+    # Hubs fail in many ways, and none of their messages says what to do.
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise ValueError(
+            f"pretrained weights of {name} cannot be loaded here ({type(error).__name__}); give --weights FILE"
+        ) from error
 
 
 def _load_weights(backbone: nn.Module, weights: Path) -> None:

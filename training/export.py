@@ -7,6 +7,7 @@ crash leaves the old bundle or the new one.
 import ctypes
 import dataclasses
 import hashlib
+import json
 import os
 import platform
 import re
@@ -35,6 +36,7 @@ from trust.manifest import (
     MANIFEST,
     ORACLE,
     REFERENCE,
+    RESULTS,
     Manifest,
     ReferenceSummary,
     Threshold,
@@ -84,8 +86,8 @@ def export_bundle(
         dataset: the reference split gives profile, golden batch and samples; test images check parity.
         pair: its first oracle is exported.
         head, threshold: of that oracle.
-        results: the measured tables.
-        card: the bundle's README, with `{threshold}` and the like already filled in.
+        results: what the evaluate step measured; its summary goes into the manifest too.
+        card: the bundle's README.
 
     Raises:
         ExportError: onnxruntime's answers differ from torch's by more than the tolerance.
@@ -100,7 +102,8 @@ def export_bundle(
         reference = _write_reference(draft, pair, head, dataset, threshold)
         _write_samples(draft / "samples", dataset)
         (draft / "README.md").write_text(card)
-        names = (CLASSIFIER, ORACLE, GOLDEN, REFERENCE)
+        (draft / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
+        names = (CLASSIFIER, ORACLE, GOLDEN, REFERENCE, RESULTS)
         files = {name: digest_file(draft / name) for name in names}
         version = hashlib.sha256(
             "".join([*(files[name].sha256 for name in names), head.model_dump_json()]).encode()
@@ -120,7 +123,7 @@ def export_bundle(
             golden_tolerance=GOLDEN_TOLERANCE,
             files=files,
             provenance=_provenance(config, dataset, parity),
-            results=results,
+            results=results["summary"],
         )
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         draft.chmod(0o755)

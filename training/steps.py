@@ -28,8 +28,7 @@ from trust.preprocess import Pixels
 
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
     """The run's images, split."""
-    channels = 3
-    spec = data_config(config.backbone, channels, config.image_size)
+    spec = data_config(config.backbone, config.image_size)
     return load_dataset(config.data, spec, config.seed, run.cache)
 
 
@@ -37,7 +36,7 @@ def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None
     """Fits the classifier on the train split and leaves `classifier.pt`."""
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
-    classifier = _new_classifier(config, dataset, config.pretrained).to(device)
+    classifier = _new_classifier(config, dataset).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
 
     def loss_of(batch: np.ndarray) -> Tensor:
@@ -116,16 +115,17 @@ def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair,
     return Pair(ClassifierGraph(classifier, novelty, temperature), oracles, device), heads
 
 
-def _new_classifier(config: TrainingConfig, dataset: Dataset, pretrained: bool) -> Classifier:
-    channels = dataset.preprocess.input_size[0]
-    weights = config.weights if pretrained or config.weights else None
-    backbone = build_backbone(config.backbone, len(dataset.classes), channels, pretrained, weights)
+def _new_classifier(config: TrainingConfig, dataset: Dataset) -> Classifier:
+    channels, side, _ = dataset.preprocess.input_size
+    backbone = build_backbone(
+        config.backbone, len(dataset.classes), channels, side, pretrained=config.pretrained, weights=config.weights
+    )
     return Classifier(backbone, dataset.preprocess)
 
 
 def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> Classifier:
     bare = dataclasses.replace(config, pretrained=False, weights=None)
-    classifier = _new_classifier(bare, dataset, pretrained=False)
+    classifier = _new_classifier(bare, dataset)
     run.load_weights("classifier", classifier, pick_device(config.device), "classifier")
     return classifier
 

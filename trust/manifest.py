@@ -1,7 +1,8 @@
 """The bundle's manifest: everything the service must know about a pair of networks beside their weights.
 
 A bundle is a folder: manifest.json, classifier.onnx, oracle.onnx, golden.npz (inputs with the training side's
-outputs), reference.npz (what the monitor compares with), README.md (the card) and samples/.
+outputs), reference.npz (what the monitor compares with), results.json (what was measured), README.md (the card) and
+samples/.
 Both graphs take `image`, uint8 (N, H, W, C) with N dynamic.
 """
 
@@ -19,6 +20,7 @@ CLASSIFIER = "classifier.onnx"
 ORACLE = "oracle.onnx"
 GOLDEN = "golden.npz"
 REFERENCE = "reference.npz"
+RESULTS = "results.json"
 
 ClassifierOutput = Literal["logits", "probabilities", "features", "novelty"]
 OracleOutput = Literal["oracle_logit", "oracle_class_logits"]
@@ -80,7 +82,7 @@ class Manifest(_Frozen):
     golden_tolerance: float = Field(gt=0, description="largest absolute difference allowed on replay")
     files: dict[str, FileDigest]
     provenance: dict[str, JsonValue] = Field(description="recipe, seed, versions, data fingerprint, parity")
-    results: dict[str, JsonValue] = Field(description="the measured tables, as in the card")
+    results: dict[str, JsonValue] = Field(description="summary of the measured; the whole is in results.json")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

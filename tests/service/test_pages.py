@@ -1,5 +1,6 @@
 """Everything beside /predict."""
 
+import re
 import threading
 
 import pytest
@@ -64,6 +65,13 @@ def test_docs_describe_both_ways_to_send_an_image(client):
     operation = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert operation["requestBody"]["content"].keys() == {"multipart/form-data", "image/*"}
     assert [parameter["name"] for parameter in operation["parameters"]] == ["probabilities", "X-Request-ID"]
+
+
+def test_docs_page_needs_nothing_from_outside(client):
+    page = client.get("/docs").text
+    assert "://" not in page
+    for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert client.get(asset).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/nothing", "/docs"])

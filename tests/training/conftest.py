@@ -37,7 +37,9 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def train(folder: Path, image_folder: Path, name: str, *more: str, side: int = 28) -> TrainedRun:
+def train(
+    folder: Path, image_folder: Path, name: str, *more: str, side: int = 28, backbone: str = "small_resnet"
+) -> TrainedRun:
     """Runs every step on the folder of images as the command line would."""
     options = ["--data", f"imagefolder:{image_folder}", "--name", name, "--image-size", str(side)]
     options += ["--run", str(folder / "run"), "--models", str(folder / "models"), "--classifier-epochs", "2"]
@@ -46,6 +48,7 @@ def train(folder: Path, image_folder: Path, name: str, *more: str, side: int = 2
     config = TrainingConfig(
         data=f"imagefolder:{image_folder}",
         name=name,
+        backbone=backbone,
         image_size=side,
         run=folder / "run",
         models=folder / "models",
@@ -54,6 +57,7 @@ def train(folder: Path, image_folder: Path, name: str, *more: str, side: int = 2
         oracle_seeds=1,
         device="cpu",
         batch_size=32,
+        compare_paper="--no-compare-paper" not in more,
     )
     return TrainedRun(options, config, folder / "models" / name)
 

@@ -17,7 +17,7 @@ def test_small_resnet_has_some_300_thousand_parameters():
 
 @pytest.mark.parametrize("name", ["small_resnet", "test_resnet", "test_vit", "test_efficientnet"])
 def test_logits_come_from_the_features_that_are_shown(name):
-    spec = data_config(name, channels=3, image_size=None)
+    spec = data_config(name, image_size=None)
     classifier = Classifier(build_backbone(name, classes=4, channels=3), spec).eval()
     images = torch.rand(2, *spec.input_size)
     with torch.inference_mode():
@@ -39,7 +39,7 @@ def test_normalisation_stands_in_front():
 
 
 def test_preprocessing_of_a_timm_backbone_is_timms():
-    spec = data_config("resnet50", channels=3, image_size=None)
+    spec = data_config("resnet50", image_size=None)
     config = timm.get_pretrained_cfg("resnet50")
     assert spec.input_size == tuple(config.input_size)
     assert (spec.mean, spec.std) == (tuple(config.mean), tuple(config.std))

@@ -16,7 +16,7 @@ from training.export import ExportError, export_bundle
 from training.run import Run
 from training.steps import load_pair, open_dataset
 from trust.head import trust_probability
-from trust.manifest import CLASSIFIER, GOLDEN, ORACLE, REFERENCE, read_manifest, verify_files
+from trust.manifest import CLASSIFIER, GOLDEN, ORACLE, REFERENCE, RESULTS, read_manifest, verify_files
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_samples_are_a_few_of_each_class(trained):
 
 def test_card_shows_the_measured_table(trained):
     card = (trained.bundle / "README.md").read_text()
-    results = read_manifest(trained.bundle).results
+    results = json.loads((trained.bundle / RESULTS).read_text())
     auroc = results["conditions"]["clean"]["methods"]["trust probability"]["auroc"]["mean"]
     assert f"| trust probability | {100 * auroc:.1f} |" in card
     for kind in results["conditions"]:
@@ -96,7 +96,7 @@ def test_export_that_fails_leaves_the_old_bundle(trained, loaded, tmp_path, monk
     monkeypatch.setattr(export, "PARITY_TOLERANCE", -1.0)
     _, _, threshold = run.load_calibration()
     with pytest.raises(ExportError, match="logits differs by"):
-        export_bundle(config, dataset, pair, head, threshold, {}, "card")
+        export_bundle(config, dataset, pair, head, threshold, {"summary": {}}, "card")
     assert (tmp_path / config.name / "manifest.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [config.name]
 
