@@ -50,12 +50,14 @@ def test_modules_import_only_downwards(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_package_file_imports_nothing(package):
-    assert imports(ROOT / package / "__init__.py") == set()
+def test_package_file_does_nothing_but_keep_onnxruntime_from_reporting(package):
+    statements = ast.parse((ROOT / package / "__init__.py").read_text()).body[1:]
+    allowed = ["import os", "os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')"]
+    assert [ast.unparse(statement) for statement in statements] == ([] if package == "trust" else allowed)
 
 
 def test_only_the_settings_read_the_environment():
     for name, file in (modules("service") | modules("trust")).items():
         nodes = ast.walk(ast.parse(file.read_text()))
         reads = any(isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in nodes)
-        assert not reads or name == "service.settings", f"{name} reads the environment"
+        assert not reads or name in ("service", "service.settings"), f"{name} reads the environment"
