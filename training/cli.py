@@ -1,5 +1,6 @@
 """trustserve-train: the steps of a run, each by itself or all in order."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ from training import report
 from training.config import TrainingConfig
 from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.data import Dataset
-from training.export import ExportError, export_bundle
+from training.export import export_bundle
+from training.graphs import ExportError
 from training.run import MissingStep, Run
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
 
@@ -94,7 +96,8 @@ def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 
 
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
-    pair, heads = load_pair(config, run, dataset)
+    # On the CPU wherever it was trained: parity is with onnxruntime's CPU arithmetic.
+    pair, heads = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
     head = heads[next(iter(pair.oracles))]
     _, _, threshold = run.load_calibration()
     results = run.load_json("results", "evaluate")

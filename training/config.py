@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from training.classifier import SMALL_RESNET
-from training.corruptions import NAMELESS, TRAINED_KINDS
+from training.corruptions import TRAINED_KINDS
 from training.data import FASHION_MNIST
+from training.transforms import NAMELESS
 from trust.head import TrustInput
 
 RecipeName = Literal["default", "paper"]

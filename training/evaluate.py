@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from training.config import TrainingConfig
-from training.corruptions import NAMED, TRAINED_KINDS, corrupt, draw_seed
+from training.corruptions import TRAINED_KINDS, corrupt, draw_seed
 from training.data import Dataset, Split, Targets
 from training.images import to_images, to_pixels
 from training.metrics import aupr_error, aupr_success, aurc, auroc, ece, fpr_at_95_tpr, tpr_tnr
 from training.pair import Pair
 from training.scores import STEEP_SLOPE, TEMPERATURE_SCALED, TRUST, trust_scores
 from training.threshold import choose_threshold
+from training.transforms import NAMED
 from trust.head import TrustHead
 from trust.preprocess import Pixels
 from trust.score import net_trust_score

@@ -4,11 +4,9 @@ The bundle is written beside its place, checked through onnxruntime, and only th
 crash leaves the old bundle or the new one.
 """
 
-import ctypes
 import dataclasses
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -20,15 +18,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
 
 from training.config import RECIPES, TrainingConfig
 from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
 from training.data import Dataset, Split
+from training.graphs import check_parity, write_graphs
 from training.images import to_images, to_pixels
 from training.pair import Pair
+from training.placing import put_in_place
 from trust.head import TrustHead, trust_probability
 from trust.manifest import (
     CLASSIFIER,
@@ -42,32 +40,13 @@ from trust.manifest import (
     Threshold,
     digest_file,
 )
-from trust.preprocess import Pixels
 from trust.score import net_trust_score
 
 PARITY_IMAGES = 500
-PARITY_TOLERANCE = 1e-4
-"""Largest difference of logits between torch and onnxruntime."""
 GOLDEN_IMAGES = 8
 GOLDEN_TOLERANCE = 0.01
 """Another machine's arithmetic, and fp16 or TF32 on a GPU, may differ by this; a wrong graph differs by far more."""
 SAMPLES_A_CLASS = 3
-_OPSET = 20
-
-
-class ExportError(Exception):
-    """What was exported does not say what was trained; nothing was replaced."""
-
-
-class _FromPixels(nn.Module):
-    """Puts pixels (N, H, W, C) uint8 in front of a network that takes images; outputs as a tuple."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.network(image.permute(0, 3, 1, 2).float() / 255).values())
 
 
 def export_bundle(
@@ -96,8 +75,8 @@ def export_bundle(
     config.models.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{config.name}-", dir=config.models))
     try:
-        outputs = _write_graphs(draft, pair, dataset)
-        parity = _check_parity(draft, pair, dataset.test.pixels(slice(PARITY_IMAGES)))
+        outputs = write_graphs(draft, pair, dataset.reference.pixels(slice(2)))
+        parity = check_parity(draft, pair, dataset.test.pixels(slice(PARITY_IMAGES)))
         _write_golden(draft, pair, head, dataset, config.seed)
         reference = _write_reference(draft, pair, head, dataset, threshold)
         _write_samples(draft / "samples", dataset)
@@ -127,73 +106,10 @@ def export_bundle(
         )
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         draft.chmod(0o755)
-        _put_in_place(draft, place)
+        put_in_place(draft, place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return place
-
-
-def _write_graphs(folder: Path, pair: Pair, dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """Both ONNX files; returns the names of their outputs."""
-    pixels = dataset.reference.pixels(slice(2))
-    example = torch.from_numpy(pixels)
-    networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
-    outputs = {}
-    for file, network in networks.items():
-        network = network.cpu().eval()
-        with torch.inference_mode():
-            outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
-        program = torch.onnx.export(
-            _FromPixels(network).eval(),
-            (example,),
-            input_names=["image"],
-            output_names=list(outputs[file]),
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        if program is None:
-            raise ExportError(f"torch wrote no graph for {file}")
-        model = program.model_proto
-        _strip_traces(model)
-        onnx.checker.check_model(model)
-        onnx.save(model, folder / file)
-    return outputs
-
-
-def _strip_traces(model: onnx.ModelProto) -> None:
-    """Takes out the exporter's notes: they hold stack traces with paths of this machine."""
-    del model.metadata_props[:]
-    for graph in [model.graph, *model.functions]:
-        for node in graph.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
-        for value in [*graph.value_info, *(() if graph is not model.graph else (*graph.input, *graph.output))]:
-            del value.metadata_props[:]
-
-
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-
-def _check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
-    """Largest difference of each output between torch and onnxruntime over these images."""
-    wanted = next(iter(pair.outputs([pixels]).values()))
-    found: dict[str, NDArray[np.float32]] = {}
-    for file in (CLASSIFIER, ORACLE):
-        session = _session(folder / file)
-        names = [output.name for output in session.get_outputs()]
-        found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
-    parity = {name: float(np.abs(found[name] - wanted[name]).max()) for name in found}
-    for name in ("logits", "oracle_logit", "oracle_class_logits"):
-        if parity.get(name, 0.0) > PARITY_TOLERANCE:
-            raise ExportError(
-                f"{name} differs by {parity[name]:.2e} between torch and onnxruntime over {len(pixels)} images; "
-                f"wanted at most {PARITY_TOLERANCE:g}"
-            )
-    return parity
 
 
 def _write_golden(folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, seed: int) -> None:
@@ -269,26 +185,3 @@ def _provenance(config: TrainingConfig, dataset: Dataset, parity: dict[str, floa
             "numpy": np.__version__,
         },
     }
-
-
-def _put_in_place(draft: Path, place: Path) -> None:
-    """Renames the draft to its place, or exchanges the two in one step where something is there."""
-    if not place.exists():
-        os.rename(draft, place)
-    elif not _exchange(draft, place):
-        # No such system call here: two renames, and the old bundle lies beside in between.
-        old = place.with_name(f".{place.name}-old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(place, old)
-        os.rename(draft, place)
-        shutil.rmtree(old)
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Swaps two paths atomically (Linux's renameat2); False where that cannot be done."""
-    current_directory, exchange = -100, 2
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    paths = os.fsencode(first.absolute()), os.fsencode(second.absolute())
-    return bool(renameat2(current_directory, paths[0], current_directory, paths[1], exchange) == 0)

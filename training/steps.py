@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier import Classifier, build_backbone, data_config
 from training.config import RECIPES, OracleRecipe, RecipeName, TrainingConfig
-from training.corruptions import NAMELESS, TRAINED_KINDS, corrupt_in_chains, draw_seed
+from training.corruptions import TRAINED_KINDS, corrupt_in_chains, draw_seed
 from training.data import Dataset, Split, load_dataset
 from training.evaluate import evaluate, summarise
 from training.fit import fit, pick_device, predict
@@ -22,6 +22,7 @@ from training.oracle import Oracle, fit_oracle
 from training.pair import ClassifierGraph, Pair
 from training.run import Run
 from training.threshold import choose_threshold
+from training.transforms import NAMELESS
 from trust.head import TrustHead, trust_probability
 from trust.preprocess import Pixels
 

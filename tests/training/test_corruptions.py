@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from training.corruptions import FAMILIES, NAMED, NAMELESS, TRAINED_KINDS, UNSEEN_KINDS, corrupt, corrupt_in_chains
+from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt, corrupt_in_chains
+from training.transforms import FAMILIES, NAMED, NAMELESS
 
 KINDS = [*NAMED, *NAMELESS]
 

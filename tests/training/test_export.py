@@ -9,10 +9,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from training import export
+from training import export, graphs, placing
 from training.cli import app
 from training.config import TrainingConfig
-from training.export import ExportError, export_bundle
+from training.export import export_bundle
+from training.graphs import ExportError
 from training.run import Run
 from training.steps import load_pair, open_dataset
 from trust.head import trust_probability
@@ -93,7 +94,7 @@ def test_export_that_fails_leaves_the_old_bundle(trained, loaded, tmp_path, monk
     config = dataclasses.replace(trained.config, models=tmp_path)
     shutil.copytree(trained.bundle, tmp_path / config.name)
     before = (tmp_path / config.name / "manifest.json").read_bytes()
-    monkeypatch.setattr(export, "PARITY_TOLERANCE", -1.0)
+    monkeypatch.setattr(graphs, "PARITY_TOLERANCE", -1.0)
     _, _, threshold = run.load_calibration()
     with pytest.raises(ExportError, match="logits differs by"):
         export_bundle(config, dataset, pair, head, threshold, {"summary": {}}, "card")
@@ -108,8 +109,8 @@ def test_new_bundle_replaces_the_old_one_whole(tmp_path, monkeypatch, exchange):
         folder.mkdir()
         (folder / file).touch()
     if not exchange:
-        monkeypatch.setattr(export, "_exchange", lambda *_: False)
-    export._put_in_place(draft, place)
+        monkeypatch.setattr(placing, "_exchange", lambda *_: False)
+    placing.put_in_place(draft, place)
     assert [path.name for path in place.iterdir()] == ["new"]
     assert not (tmp_path / ".bundle-old").exists()
 

@@ -1,0 +1,101 @@
+"""Classifier and oracle as ONNX graphs that take uint8 pixels, checked against torch through onnxruntime."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.images import to_images
+from training.pair import Pair
+from trust.manifest import CLASSIFIER, ORACLE
+from trust.preprocess import Pixels
+
+PARITY_TOLERANCE = 1e-4
+"""Largest difference of logits between torch and onnxruntime."""
+_OPSET = 20
+
+
+class ExportError(Exception):
+    """What was exported does not say what was trained; nothing was replaced."""
+
+
+def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[str, ...]]:
+    """Writes `classifier.onnx` and `oracle.onnx`; returns the names of their outputs.
+
+    Args:
+        folder: where to.
+        pair: on the CPU; its first oracle is written.
+        pixels: (2, H, W, C) uint8, to trace with.
+    """
+    example = torch.from_numpy(pixels)
+    networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
+    outputs = {}
+    for file, network in networks.items():
+        with torch.inference_mode():
+            outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
+        program = torch.onnx.export(
+            _FromPixels(network).eval(),
+            (example,),
+            input_names=["image"],
+            output_names=list(outputs[file]),
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        if program is None:
+            raise ExportError(f"torch wrote no graph for {file}")
+        model = program.model_proto
+        _strip_traces(model)
+        onnx.checker.check_model(model)
+        onnx.save(model, folder / file)
+    return outputs
+
+
+def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
+    """Largest difference of each output between torch and onnxruntime over these images, (N, H, W, C) uint8.
+
+    Raises:
+        ExportError: that of a logit is above the tolerance.
+    """
+    wanted = next(iter(pair.outputs([pixels]).values()))
+    found: dict[str, NDArray[np.float32]] = {}
+    for file in (CLASSIFIER, ORACLE):
+        session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
+    parity = {name: float(np.abs(found[name] - wanted[name]).max()) for name in found}
+    for name in ("logits", "oracle_logit", "oracle_class_logits"):
+        if parity.get(name, 0.0) > PARITY_TOLERANCE:
+            raise ExportError(
+                f"{name} differs by {parity[name]:.2e} between torch and onnxruntime over {len(pixels)} images; "
+                f"wanted at most {PARITY_TOLERANCE:g}"
+            )
+    return parity
+
+
+class _FromPixels(nn.Module):
+    """Puts pixels (N, H, W, C) uint8 in front of a network that takes images; outputs as a tuple."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network(image.permute(0, 3, 1, 2).float() / 255).values())
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Takes out the exporter's notes: they hold stack traces with paths of this machine."""
+    del model.metadata_props[:]
+    for graph in [model.graph, *model.functions]:
+        for node in graph.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+        for value in [*graph.value_info, *(() if graph is not model.graph else (*graph.input, *graph.output))]:
+            del value.metadata_props[:]
