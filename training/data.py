@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+from torchvision.datasets import FashionMNIST
 
 from trust.preprocess import ImageError, Pixels, Preprocess, preprocess
 
@@ -41,6 +43,7 @@ FASHION_CLASSES = (
 FASHION_PREPROCESS = Preprocess(input_size=(1, 28, 28), mean=(0.2860,), std=(0.3530,))
 _DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _MAX_PIXELS = 200_000_000
+_FEWEST = 30
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def load_dataset(source: str, spec: Preprocess, seed: int, cache: Path) -> Datas
 
 
 def _split(name: str, classes: tuple[str, ...], spec: Preprocess, rest: Split, test: Split, seed: int) -> Dataset:
+    if len(rest) < _FEWEST:
+        raise ValueError(f"{name} has {len(rest)} images to learn from; wanted at least {_FEWEST}")
     order = np.random.default_rng(seed).permutation(len(rest))
     # Two thirds for the classifier; what judges it must be images that it never saw.
     ends = np.round(np.array([0.70, 0.83, 0.92]) * len(rest)).astype(int)
@@ -135,19 +140,27 @@ def _split(name: str, classes: tuple[str, ...], spec: Preprocess, rest: Split, t
 
 
 def _fashion_mnist(cache: Path) -> tuple[Split, Split]:
-    folder = _DEBIAN_FOLDER
-    if not folder.is_dir():
-        from torchvision.datasets import FashionMNIST
+    def split(train: bool) -> Split:
+        images, targets = _from_debian(train) if _DEBIAN_FOLDER.is_dir() else _from_torchvision(train, cache)
+        return Split(images[..., None], np.arange(len(images)), targets.astype(np.int64))
 
-        FashionMNIST(str(cache), download=True)
-        folder = cache / "FashionMNIST" / "raw"
+    return split(train=True), split(train=False)
 
-    def split(stem: str) -> Split:
-        images = _read_idx(folder / f"{stem}-images-idx3-ubyte.gz")
-        targets = _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz").astype(np.int64)
-        return Split(images[..., None], np.arange(len(images)), targets)
 
-    return split("train"), split("t10k")
+def _from_debian(train: bool) -> tuple[Pixels, NDArray[Any]]:
+    stem = _DEBIAN_FOLDER / ("train" if train else "t10k")
+    return _read_idx(Path(f"{stem}-images-idx3-ubyte.gz")), _read_idx(Path(f"{stem}-labels-idx1-ubyte.gz"))
+
+
+def _from_torchvision(train: bool, cache: Path) -> tuple[Pixels, NDArray[Any]]:
+    try:
+        found = FashionMNIST(str(cache), train=train, download=True)
+    except (RuntimeError, OSError) as error:
+        raise ValueError(
+            f"Fashion-MNIST is not in {_DEBIAN_FOLDER} and cannot be downloaded ({error}); on Debian: "
+            "apt-get install dataset-fashion-mnist"
+        ) from error
+    return found.data.numpy(), found.targets.numpy()
 
 
 def _read_idx(path: Path) -> Pixels:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from training.config import TrainingConfig
+from training.config import RecipeName, TrainingConfig
 from training.corruptions import TRAINED_KINDS, corrupt, draw_seed
 from training.data import Dataset, Split, Targets
 from training.images import to_images, to_pixels
@@ -27,6 +27,8 @@ from trust.score import net_trust_score
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Results = dict[str, Any]
+Rows = dict[tuple[str, str], tuple[str, float]]
+"""Row of the table and its threshold, by oracle and method."""
 
 _CPU = torch.device("cpu")
 
@@ -46,19 +48,20 @@ def evaluate(pair: Pair, heads: Mapping[str, TrustHead], dataset: Dataset, confi
     Returns:
         {condition: {"accuracy", "methods": {method: {measure: {"mean", "sd"}}}}, ...}; `sd` is over oracle seeds.
     """
-    thresholds = _thresholds(pair, heads, dataset.reference, config)
+    rows = _rows(pair, heads, dataset.reference, config)
     conditions = [CLEAN, *NAMED]
     return {
-        condition: _measure(pair, heads, *_condition(dataset.test, condition, config.seed), thresholds)
+        condition: _measure(pair, heads, *_condition(dataset.test, condition, config.seed), rows)
         for condition in track(conditions, "evaluating")
     }
 
 
-def method_name(oracle: str, method: str) -> str | None:
-    """Row of a method of one oracle; the published recipe stands for its steep slope logit alone."""
-    if not oracle.startswith("paper"):
+def _row(oracle: str, method: str, exported: RecipeName) -> str | None:
+    """Row of a method of one oracle; a recipe trained for comparison stands there with its steep slope logit alone."""
+    recipe = oracle.rpartition("-")[0]
+    if recipe == exported:
         return method
-    return f"{STEEP_SLOPE} (paper recipe)" if method == STEEP_SLOPE else None
+    return f"{STEEP_SLOPE} ({recipe} recipe)" if method == STEEP_SLOPE else None
 
 
 def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
@@ -78,35 +81,30 @@ def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels]
     return batches(), test.targets[order]
 
 
-def _thresholds(
-    pair: Pair, heads: Mapping[str, TrustHead], reference: Split, config: TrainingConfig
-) -> dict[tuple[str, str], float]:
-    return {
-        (oracle, method): choose_threshold(score, correct, config.risk, config.confidence).value
-        for oracle, outputs in pair.outputs(reference.batches()).items()
-        for correct in [outputs["logits"].argmax(1) == reference.targets]
-        for method, score in trust_scores(outputs, heads[oracle]).items()
-    }
+def _rows(pair: Pair, heads: Mapping[str, TrustHead], reference: Split, config: TrainingConfig) -> Rows:
+    rows: Rows = {}
+    for oracle, outputs in pair.outputs(reference.batches()).items():
+        correct = outputs["logits"].argmax(1) == reference.targets
+        for method, score in trust_scores(outputs, heads[oracle]).items():
+            if (row := _row(oracle, method, config.recipe)) is not None:
+                rows[oracle, method] = row, choose_threshold(score, correct, config.risk, config.confidence).value
+    return rows
 
 
 def _measure(
-    pair: Pair,
-    heads: Mapping[str, TrustHead],
-    batches: Iterable[Pixels],
-    targets: Targets,
-    thresholds: Mapping[tuple[str, str], float],
+    pair: Pair, heads: Mapping[str, TrustHead], batches: Iterable[Pixels], targets: Targets, rows: Rows
 ) -> Results:
-    by_method: dict[str, list[dict[str, float]]] = {}
+    by_row: dict[str, list[dict[str, float]]] = {}
     accuracy = float("nan")
     for oracle, outputs in pair.outputs(batches).items():
         correct = outputs["logits"].argmax(1) == targets
         accuracy = float(correct.mean())
         confidence = outputs["probabilities"].max(1).astype(float)
         for method, score in trust_scores(outputs, heads[oracle]).items():
-            if (row := method_name(oracle, method)) is not None:
-                values = measures(score, correct, confidence, thresholds[oracle, method])
-                by_method.setdefault(row, []).append(values)
-    return {"accuracy": accuracy, "methods": {row: _mean_and_sd(seeds) for row, seeds in by_method.items()}}
+            if (oracle, method) in rows:
+                row, threshold = rows[oracle, method]
+                by_row.setdefault(row, []).append(measures(score, correct, confidence, threshold))
+    return {"accuracy": accuracy, "methods": {row: _mean_and_sd(seeds) for row, seeds in by_row.items()}}
 
 
 def measures(score: Floats, correct: Bools, confidence: Floats, threshold: float) -> dict[str, float]:

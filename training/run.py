@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +46,6 @@ class Run:
     def load_json(self, name: str, step: str) -> Any:
         """Reads `<name>.json`; raises as `load_weights`."""
         return json.loads(self._existing(f"{name}.json", step).read_text())
-
-    def save_config(self, step: str, config: TrainingConfig) -> None:
-        """Writes what the step was run with."""
-        self.save_json(f"{step}-config", asdict(config))
 
     def save_calibration(self, temperature: float, heads: dict[str, TrustHead], threshold: Threshold) -> None:
         """Writes what the calibrate step found."""

@@ -3,6 +3,7 @@
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,7 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def train(
-    folder: Path, image_folder: Path, name: str, *more: str, side: int = 28, backbone: str = "small_resnet"
-) -> TrainedRun:
+def train(folder: Path, image_folder: Path, name: str, *more: str, side: int = 28, **chosen: Any) -> TrainedRun:
     """Runs every step on the folder of images as the command line would."""
     options = ["--data", f"imagefolder:{image_folder}", "--name", name, "--image-size", str(side)]
     options += ["--run", str(folder / "run"), "--models", str(folder / "models"), "--classifier-epochs", "2"]
@@ -48,7 +47,6 @@ def train(
     config = TrainingConfig(
         data=f"imagefolder:{image_folder}",
         name=name,
-        backbone=backbone,
         image_size=side,
         run=folder / "run",
         models=folder / "models",
@@ -58,6 +56,7 @@ def train(
         device="cpu",
         batch_size=32,
         compare_paper="--no-compare-paper" not in more,
+        **chosen,
     )
     return TrainedRun(options, config, folder / "models" / name)
 

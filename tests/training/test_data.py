@@ -1,9 +1,12 @@
 """Splits are disjoint, seeded and whole; folders of images survive what is not an image."""
 
+import gzip
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from training import data
 from training.data import FASHION_CLASSES, FASHION_PREPROCESS, load_dataset
 from trust.preprocess import Preprocess
 
@@ -46,6 +49,32 @@ def test_fashion_mnist_mean_and_deviation_are_what_preprocessing_says(fashion):
     pixels = fashion.train.pixels(slice(None)) / 255
     assert pixels.mean() == pytest.approx(FASHION_PREPROCESS.mean[0], abs=0.001)
     assert pixels.std() == pytest.approx(FASHION_PREPROCESS.std[0], abs=0.001)
+
+
+def test_without_debians_package_the_images_are_torchvisions(fashion, tmp_path, monkeypatch):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for packed in data._DEBIAN_FOLDER.glob("*.gz"):
+        (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    monkeypatch.setattr(data, "_DEBIAN_FOLDER", tmp_path / "nowhere")
+    assert load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path).fingerprint() == fashion.fingerprint()
+
+
+def test_images_that_cannot_be_had_say_how_to_get_them(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(data, "_DEBIAN_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(data, "FashionMNIST", refuse)
+    with pytest.raises(ValueError, match=r"cannot be downloaded \(no network\); on Debian: apt-get install"):
+        load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path)
+
+
+def test_too_few_images_are_refused(folder, tmp_path):
+    for path in list(folder.rglob("1*.png")):
+        path.unlink()
+    with pytest.raises(ValueError, match="data has 17 images to learn from; wanted at least 30"):
+        load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
 
 
 def test_seed_fixes_the_split(folder, tmp_path):

@@ -21,6 +21,12 @@ def trained_vit(tmp_path_factory, image_folder):
     return train(tmp_path_factory.mktemp("vit"), image_folder, "vit", *options, side=32, backbone="test_vit")
 
 
+@pytest.fixture(scope="module")
+def trained_as_published(tmp_path_factory, image_folder):
+    """The published recipe as the exported one: no class head, so the trust head has fewer inputs."""
+    return train(tmp_path_factory.mktemp("paper"), image_folder, "paper", "--recipe", "paper", recipe="paper")
+
+
 def ask(bundle, files):
     """Answers of `trustserve serve` to these files, over HTTP."""
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--model", str(bundle)]
@@ -37,7 +43,7 @@ def ask(bundle, files):
         process.wait(timeout=30)
 
 
-@pytest.mark.parametrize("run_name", ["trained", "trained_vit"])
+@pytest.mark.parametrize("run_name", ["trained", "trained_vit", "trained_as_published"])
 def test_served_answers_are_torchs(run_name, request, image_folder):
     trained = request.getfixturevalue(run_name)
     run = Run(trained.config)
@@ -46,8 +52,9 @@ def test_served_answers_are_torchs(run_name, request, image_folder):
     # The data set's rows are in the order of the sorted folder.
     files = sorted(path for path in image_folder.rglob("*.png"))
     chosen = [int(row) for row in dataset.test.rows[:12]]
-    outputs = pair.outputs([dataset.test.store[chosen]])["default-0"]
-    trust = trust_probability(heads["default-0"], outputs)
+    oracle = f"{trained.config.recipe}-0"
+    outputs = pair.outputs([dataset.test.store[chosen]])[oracle]
+    trust = trust_probability(heads[oracle], outputs)
     answers = ask(trained.bundle, [files[row] for row in chosen])
     for i, answer in enumerate(answers):
         assert answer["class_index"] == outputs["logits"][i].argmax()
