@@ -3,9 +3,10 @@
 import dataclasses
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter, validators
 from rich.console import Console
 
 from training import report
@@ -14,11 +15,16 @@ from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.data import Dataset
 from training.export import export_bundle
 from training.graphs import ExportError
+from training.rethreshold import describe_threshold, reference_answers, write_threshold
 from training.run import MissingStep, Run
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
+from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
+from trust.manifest import BundleError
 
 Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
+
+_RULE = Parameter(group=Group("Instead of a promise", validator=validators.mutually_exclusive), negative_iterable="")
 
 app = App(
     name="trustserve-train",
@@ -66,13 +72,58 @@ def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     _run(config, train_classifier, train_oracles, calibrate, _evaluate, _export)
 
 
+@app.command(name="threshold")
+def run_threshold(
+    bundle: Path,
+    *,
+    risk: float = 0.02,
+    confidence: float = 0.95,
+    coverage: Annotated[float | None, _RULE] = None,
+    tpr: Annotated[float | None, _RULE] = None,
+    cost: Annotated[tuple[float, float] | None, _RULE] = None,
+    write: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Choose another threshold for a bundle, on its own reference images; by a promised error rate if not said else.
+
+    Args:
+        bundle: folder of the bundle.
+        risk: error rate among trusted answers to stay below.
+        confidence: probability that the promise holds.
+        coverage: trust this share of the answers instead.
+        tpr: trust this share of the correct answers instead.
+        cost: least cost instead: of a wrong trust, and of a wrong distrust.
+        write: put it into the bundle's manifest and card.
+    """
+    trust, correct = reference_answers(bundle)
+    if coverage is not None:
+        threshold = threshold_at_coverage(trust, _share("--coverage", coverage))
+    elif tpr is not None:
+        threshold = threshold_at_tpr(trust, correct, _share("--tpr", tpr))
+    elif cost is not None:
+        threshold = threshold_at_cost(trust, correct, *cost)
+    else:
+        threshold = choose_threshold(trust, correct, _share("--risk", risk), _share("--confidence", confidence))
+    rows = describe_threshold(trust, correct, threshold.value, confidence).items()
+    console.print(threshold.statement, highlight=False)
+    console.print(report.terminal_table([["reference images", ""], *map(list, rows)], str(bundle)))
+    if write:
+        write_threshold(bundle, threshold)
+        console.print(f"written to {bundle}")
+
+
 def main() -> None:
     """Entry point: an error the user can mend is one sentence and exit status 1."""
     try:
         app()
-    except (ValueError, FileNotFoundError, MissingStep, ExportError) as error:
+    except (ValueError, FileNotFoundError, MissingStep, ExportError, BundleError) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)
+
+
+def _share(option: str, value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{option} is {value:g}; wanted a share between 0 and 1")
+    return value
 
 
 def _run(config: TrainingConfig, *steps: Step) -> None:

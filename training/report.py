@@ -121,7 +121,7 @@ Classifier `{config.backbone}`, accuracy {100 * results["conditions"]["clean"]["
 {len(dataset.test):,} test images; oracle by the `{config.recipe}` recipe, seed {config.seed}. Trust head on
 {", ".join(name.replace("_", " ") for name in head.inputs)}{" and novelty" if head.gate else ""}.
 
-**Threshold {threshold.value:g}.** {threshold.statement}
+{threshold_line(threshold)}
 
 ## Measured
 
@@ -154,6 +154,11 @@ Every score, mean over the unseen kinds:
 `{dataset.fingerprint()}`. {_licence(dataset)}
 The images under `samples/` are from the reference split.
 """
+
+
+def threshold_line(threshold: Threshold) -> str:
+    """The card's sentence on the threshold."""
+    return f"**Threshold {threshold.value:g}.** {threshold.statement}"
 
 
 def _about(dataset: Dataset) -> str:

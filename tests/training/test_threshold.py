@@ -23,7 +23,7 @@ def test_upper_bound_of_nothing_but_errors_is_one():
 def test_promise_is_broken_no_more_often_than_it_says():
     # Trust is uniform on [0, 1] and honest: above t the error rate is the mean of 1 - u over u >= t, (1 - t) / 2.
     draw = np.random.default_rng(0)
-    broken, promised, draws = 0, 0, 300
+    broken, promised, draws = 0, 0, 1000
     for _ in range(draws):
         trust = draw.random(4000)
         found = choose_threshold(trust, draw.random(4000) < trust, RISK, CONFIDENCE)
