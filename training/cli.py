@@ -148,9 +148,8 @@ def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     # On the CPU wherever it was trained: parity is with onnxruntime's CPU arithmetic.
-    pair, heads = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
-    head = heads[next(iter(pair.oracles))]
-    _, _, threshold = run.load_calibration()
+    pair, calibrated = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
+    head, threshold = calibrated.heads[next(iter(pair.oracles))], calibrated.threshold
     results = run.load_json("results", "evaluate")
     card = report.card(config, dataset, head, threshold, results)
     place = export_bundle(config, dataset, pair, head, threshold, results, card)

@@ -1,12 +1,13 @@
 """What a training run does: one frozen dataclass; the command line is made from it and the manifest records it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from training.classifier import SMALL_RESNET
 from training.corruptions import TRAINED_KINDS
 from training.data import FASHION_MNIST
+from training.losses import LossName
 from training.transforms import NAMELESS
 from trust.head import TrustInput
 
@@ -31,6 +32,8 @@ class OracleRecipe:
     """How often an epoch shows each held-out image (a training image: once)."""
     epochs: int
     learning_rate: float
+    loss: LossName = "steep_slope"
+    """What the steep slope head is fitted with."""
     slope_correct: float = 1.0
     slope_incorrect: float = 3.0
 
@@ -98,6 +101,8 @@ class TrainingConfig:
     """Peak of the one-cycle schedule (SGD); take about 0.01 for pretrained weights."""
     recipe: RecipeName = "default"
     """How the exported oracle is made."""
+    loss: LossName | None = None
+    """What the oracle's correctness head is fitted with; the recipe's (steep slope) where not given."""
     oracle_epochs: int | None = None
     """Passes over the oracle's images; the recipe's where not given."""
     oracle_seeds: int = 3
@@ -112,6 +117,13 @@ class TrainingConfig:
     """Error rate among trusted answers that the threshold promises to stay below."""
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
+
+    def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
+        """A recipe as this run makes it: the exported one with the options that override it."""
+        chosen = RECIPES[name]
+        if name != self.recipe:
+            return chosen
+        return replace(chosen, epochs=self.oracle_epochs or chosen.epochs, loss=self.loss or chosen.loss)
 
     @property
     def recipes(self) -> tuple[RecipeName, ...]:

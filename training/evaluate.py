@@ -3,7 +3,7 @@
 Only this module touches the test images.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from training.config import RecipeName, TrainingConfig
+from training.config import TrainingConfig
 from training.corruptions import TRAINED_KINDS, corrupt, draw_seed
 from training.data import Dataset, Split, Targets
 from training.images import to_images, to_pixels
 from training.metrics import aupr_error, aupr_success, aurc, auroc, ece, fpr_at_95_tpr, tpr_tnr
 from training.pair import Pair
-from training.scores import STEEP_SLOPE, TEMPERATURE_SCALED, TRUST, trust_scores
+from training.run import Calibrated
+from training.scores import ORACLE_LOGIT, TEMPERATURE_SCALED, TRUST, trust_scores
 from training.threshold import choose_threshold
 from training.transforms import NAMED
-from trust.head import TrustHead
 from trust.preprocess import Pixels
 from trust.score import net_trust_score
 
@@ -36,32 +36,35 @@ SEVERITIES = (3, 4, 5)
 CLEAN = "clean"
 
 
-def evaluate(pair: Pair, heads: Mapping[str, TrustHead], dataset: Dataset, config: TrainingConfig) -> Results:
+def evaluate(pair: Pair, calibrated: Calibrated, dataset: Dataset, config: TrainingConfig) -> Results:
     """Accuracy and the measures of each method on clean and on corrupted test images.
 
     Args:
         pair: the classifier and all oracles, by `<recipe>-<seed>`.
-        heads: the trust head of each oracle.
+        calibrated: their trust heads, and the post-hoc scores.
         dataset: reference split (each method's threshold) and test split are used.
         config: seed, and the threshold's promise.
 
     Returns:
         {condition: {"accuracy", "methods": {method: {measure: {"mean", "sd"}}}}, ...}; `sd` is over oracle seeds.
     """
-    rows = _rows(pair, heads, dataset.reference, config)
+    rows = _rows(pair, calibrated, dataset.reference, config)
     conditions = [CLEAN, *NAMED]
     return {
-        condition: _measure(pair, heads, *_condition(dataset.test, condition, config.seed), rows)
+        condition: _measure(pair, calibrated, *_condition(dataset.test, condition, config.seed), rows)
         for condition in track(conditions, "evaluating")
     }
 
 
-def _row(oracle: str, method: str, exported: RecipeName) -> str | None:
-    """Row of a method of one oracle; a recipe trained for comparison stands there with its steep slope logit alone."""
-    recipe = oracle.rpartition("-")[0]
-    if recipe == exported:
-        return method
-    return f"{STEEP_SLOPE} ({recipe} recipe)" if method == STEEP_SLOPE else None
+def _row(oracle: str, method: str, config: TrainingConfig) -> str | None:
+    """Row of a method of one oracle; a recipe trained for comparison stands there with its logit alone."""
+    recipe = next(name for name in config.recipes if oracle.startswith(f"{name}-"))
+    row = method
+    if method == ORACLE_LOGIT:
+        row = f"{config.oracle_recipe(recipe).loss.replace('_', ' ')} logit"
+    if recipe == config.recipe:
+        return row
+    return f"{row} ({recipe} recipe)" if method == ORACLE_LOGIT else None
 
 
 def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
@@ -81,26 +84,24 @@ def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels]
     return batches(), test.targets[order]
 
 
-def _rows(pair: Pair, heads: Mapping[str, TrustHead], reference: Split, config: TrainingConfig) -> Rows:
+def _rows(pair: Pair, calibrated: Calibrated, reference: Split, config: TrainingConfig) -> Rows:
     rows: Rows = {}
     for oracle, outputs in pair.outputs(reference.batches()).items():
         correct = outputs["logits"].argmax(1) == reference.targets
-        for method, score in trust_scores(outputs, heads[oracle]).items():
-            if (row := _row(oracle, method, config.recipe)) is not None:
+        for method, score in trust_scores(outputs, calibrated.heads[oracle], calibrated.posthoc).items():
+            if (row := _row(oracle, method, config)) is not None:
                 rows[oracle, method] = row, choose_threshold(score, correct, config.risk, config.confidence).value
     return rows
 
 
-def _measure(
-    pair: Pair, heads: Mapping[str, TrustHead], batches: Iterable[Pixels], targets: Targets, rows: Rows
-) -> Results:
+def _measure(pair: Pair, calibrated: Calibrated, batches: Iterable[Pixels], targets: Targets, rows: Rows) -> Results:
     by_row: dict[str, list[dict[str, float]]] = {}
     accuracy = float("nan")
     for oracle, outputs in pair.outputs(batches).items():
         correct = outputs["logits"].argmax(1) == targets
         accuracy = float(correct.mean())
         confidence = outputs["probabilities"].max(1).astype(float)
-        for method, score in trust_scores(outputs, heads[oracle]).items():
+        for method, score in trust_scores(outputs, calibrated.heads[oracle], calibrated.posthoc).items():
             if (oracle, method) in rows:
                 row, threshold = rows[oracle, method]
                 by_row.setdefault(row, []).append(measures(score, correct, confidence, threshold))

@@ -1,12 +1,51 @@
-"""Steep slope loss: trains the oracle to separate correct from incorrect predictions.
+"""Losses that teach the oracle when the classifier is right: steep slope, and those it is compared with.
 
 Luo et al., "Learning to Predict Trustworthiness with Steep Slope Loss", NeurIPS 2021, arXiv:2110.00054.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+LossName = Literal["steep_slope", "cross_entropy", "focal", "tcp", "tcp_normalised"]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How the classifier did on a batch."""
+
+    correct: Tensor
+    """(N,) bool."""
+    target_probability: Tensor
+    """(N,) what its softmax gave the true class."""
+    predicted_probability: Tensor
+    """(N,) what it gave its answer."""
+
+
+def judge(logits: Tensor, targets: Tensor) -> Verdicts:
+    """Verdicts on a classifier's logits (N, K), given the true classes (N,)."""
+    probabilities = logits.softmax(1)
+    predicted_probability, predicted = probabilities.max(1)
+    return Verdicts(predicted == targets, probabilities.gather(1, targets[:, None])[:, 0], predicted_probability)
+
+
+def oracle_loss(
+    name: LossName, oracle_logits: Tensor, verdicts: Verdicts, slope_correct: float = 1.0, slope_incorrect: float = 3.0
+) -> Tensor:
+    """The named loss, a scalar; the slopes are the steep slope loss's own."""
+    if name == "steep_slope":
+        return steep_slope_loss(oracle_logits, verdicts.correct, slope_correct, slope_incorrect)
+    if name == "cross_entropy":
+        return F.binary_cross_entropy_with_logits(oracle_logits, verdicts.correct.float())
+    if name == "focal":
+        return focal_loss(oracle_logits, verdicts.correct)
+    if name == "tcp":
+        return tcp_loss(oracle_logits, verdicts.target_probability)
+    return tcp_loss(oracle_logits, verdicts.target_probability / verdicts.predicted_probability)
 
 
 def steep_slope_loss(
@@ -39,3 +78,29 @@ def steep_slope_loss(
     cost_correct = torch.exp(-slope_correct * s) - math.exp(-slope_correct)
     cost_incorrect = torch.exp(slope_incorrect * s) - math.exp(-slope_incorrect)
     return torch.where(correct, cost_correct, cost_incorrect).mean()
+
+
+def focal_loss(oracle_logits: Tensor, correct: Tensor, gamma: float = 2.0) -> Tensor:
+    """Mean of (1 - p)^gamma times cross entropy, p the probability given to the truth (Lin et al., arXiv:1708.02002).
+
+    >>> round(focal_loss(torch.tensor([0.0]), torch.tensor([True])).item(), 4)    # (1/2)^2 log 2
+    0.1733
+
+    Args:
+        oracle_logits: (N,).
+        correct: (N,) bool.
+        gamma: 0 is cross entropy; the larger, the less easy samples count.
+    """
+    entropy = F.binary_cross_entropy_with_logits(oracle_logits, correct.float(), reduction="none")
+    return ((1 - torch.exp(-entropy)) ** gamma * entropy).mean()
+
+
+def tcp_loss(oracle_logits: Tensor, true_class_probability: Tensor) -> Tensor:
+    """Mean squared error of sigmoid(z) to the true class's probability (Corbiere et al., 2019, arXiv:1910.04851).
+
+    Divided by the predicted class's probability the target is their TCP^r, 1 for every correct answer.
+
+    >>> round(tcp_loss(torch.tensor([0.0]), torch.tensor([0.9])).item(), 4)    # (.5 - .9)^2
+    0.16
+    """
+    return F.mse_loss(oracle_logits.sigmoid(), true_class_probability)

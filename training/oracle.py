@@ -19,7 +19,7 @@ from training.corruptions import corrupt_in_chains
 from training.data import Dataset
 from training.fit import fit
 from training.images import flip_and_shift, to_images
-from training.losses import steep_slope_loss
+from training.losses import judge, oracle_loss
 
 
 class Oracle(nn.Module):
@@ -91,10 +91,9 @@ def fit_oracle(
         loss = images.new_zeros(())
         if known.any():
             with torch.no_grad():
-                correct = classifier(images[known]).argmax(1) == target[known]
-            loss = steep_slope_loss(
-                outputs["oracle_logit"][known], correct, recipe.slope_correct, recipe.slope_incorrect
-            )
+                verdicts = judge(classifier(images[known]), target[known])
+            logits = outputs["oracle_logit"][known]
+            loss = oracle_loss(recipe.loss, logits, verdicts, recipe.slope_correct, recipe.slope_incorrect)
         if recipe.class_head:
             loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
         return loss

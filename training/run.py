@@ -7,11 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
 from training.config import TrainingConfig
+from training.posthoc import PostHoc
 from trust.head import TrustHead
 from trust.manifest import Threshold
+
+
+class Calibrated(BaseModel):
+    """What the calibrate step finds."""
+
+    temperature: float
+    heads: dict[str, TrustHead]
+    """Of each oracle, the exported one first."""
+    threshold: Threshold
+    """Of the exported oracle's trust."""
+    posthoc: PostHoc
 
 
 class MissingStep(Exception):
@@ -47,20 +60,13 @@ class Run:
         """Reads `<name>.json`; raises as `load_weights`."""
         return json.loads(self._existing(f"{name}.json", step).read_text())
 
-    def save_calibration(self, temperature: float, heads: dict[str, TrustHead], threshold: Threshold) -> None:
+    def save_calibration(self, calibrated: Calibrated) -> None:
         """Writes what the calibrate step found."""
-        found = {
-            "temperature": temperature,
-            "heads": {name: head.model_dump() for name, head in heads.items()},
-            "threshold": threshold.model_dump(),
-        }
-        self.save_json("calibration", found)
+        self.save_json("calibration", calibrated.model_dump())
 
-    def load_calibration(self) -> tuple[float, dict[str, TrustHead], Threshold]:
-        """Temperature, the trust head of each oracle, and the threshold of the exported one."""
-        found = self.load_json("calibration", "calibrate")
-        heads = {name: TrustHead.model_validate(head) for name, head in found["heads"].items()}
-        return found["temperature"], heads, Threshold.model_validate(found["threshold"])
+    def load_calibration(self) -> Calibrated:
+        """Reads what the calibrate step found."""
+        return Calibrated.model_validate(self.load_json("calibration", "calibrate"))
 
     def _existing(self, file: str, step: str) -> Path:
         path = self.folder / file

@@ -4,30 +4,32 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
+from training.posthoc import PostHoc, max_softmax
 from trust.head import Floats, TrustHead, log_odds, sigmoid, trust_probability
 
 Outputs = Mapping[str, NDArray[np.float32]]
 
 SOFTMAX = "softmax confidence"
 TEMPERATURE_SCALED = "temperature-scaled softmax"
-STEEP_SLOPE = "steep slope logit"
+ORACLE_LOGIT = "oracle logit"
 CLASS_HEAD = "class head alone"
 TRUST = "trust probability"
 
 
-def trust_scores(outputs: Outputs, head: TrustHead) -> dict[str, Floats]:
+def trust_scores(outputs: Outputs, head: TrustHead, posthoc: PostHoc) -> dict[str, Floats]:
     """Each method's score of the classifier's answers; a method whose outputs are absent is left out.
 
     Args:
         outputs: of both networks, by name.
         head: fitted on this oracle's outputs.
+        posthoc: fitted on this classifier's logits.
     """
     scores = {
-        SOFTMAX: softmax(outputs["logits"].astype(float), axis=1).max(1),
+        SOFTMAX: max_softmax(outputs["logits"]),
         TEMPERATURE_SCALED: outputs["probabilities"].max(1).astype(float),
-        STEEP_SLOPE: sigmoid(outputs["oracle_logit"]),
+        **posthoc(outputs["logits"]),
+        ORACLE_LOGIT: sigmoid(outputs["oracle_logit"]),
     }
     if "oracle_class_logits" in outputs:
         scores[CLASS_HEAD] = sigmoid(log_odds(outputs["oracle_class_logits"], outputs["logits"].argmax(1)))

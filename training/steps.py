@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier import Classifier, build_backbone, data_config
-from training.config import RECIPES, OracleRecipe, RecipeName, TrainingConfig
+from training.config import OracleRecipe, TrainingConfig
 from training.corruptions import TRAINED_KINDS, corrupt_in_chains, draw_seed
 from training.data import Dataset, Split, load_dataset
 from training.evaluate import evaluate, summarise
@@ -20,10 +20,11 @@ from training.images import flip_and_shift, to_images, to_pixels
 from training.novelty import Novelty, fit_novelty
 from training.oracle import Oracle, fit_oracle
 from training.pair import ClassifierGraph, Pair
-from training.run import Run
+from training.posthoc import fit_posthoc
+from training.run import Calibrated, Run
 from training.threshold import choose_threshold
 from training.transforms import NAMELESS
-from trust.head import TrustHead, trust_probability
+from trust.head import trust_probability
 from trust.preprocess import Pixels
 
 
@@ -92,28 +93,34 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     correct = outputs["logits"].argmax(1) == dataset.reference.targets
     trust = trust_probability(heads[exported], outputs)
     run.save_weights("novelty", novelty)
-    run.save_calibration(temperature, heads, choose_threshold(trust, correct, config.risk, config.confidence))
+    calibrated = Calibrated(
+        temperature=temperature,
+        heads=heads,
+        threshold=choose_threshold(trust, correct, config.risk, config.confidence),
+        posthoc=fit_posthoc(logits, logits.argmax(1) == clean.targets),
+    )
+    run.save_calibration(calibrated)
 
 
 def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> dict[str, Any]:
     """Evaluates on the test images; leaves and returns `results.json`."""
-    pair, heads = load_pair(config, run, dataset)
-    table = evaluate(pair, heads, dataset, config)
+    pair, calibrated = load_pair(config, run, dataset)
+    table = evaluate(pair, calibrated, dataset, config)
     results = {"summary": summarise(table), "conditions": table}
     run.save_json("results", results)
     return results
 
 
-def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, dict[str, TrustHead]]:
-    """Everything trained so far, the exported oracle first, with its trust heads."""
+def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, Calibrated]:
+    """Everything trained so far, the exported oracle first, and how it was calibrated."""
     device = pick_device(config.device)
     classifier = _load_classifier(config, run, dataset)
-    temperature, heads, _ = run.load_calibration()
+    calibrated = run.load_calibration()
     features = classifier.backbone.get_classifier().in_features  # type: ignore[operator]
     novelty = Novelty.empty(features, len(dataset.classes))
     run.load_weights("novelty", novelty, device, "calibrate")
     oracles = _load_oracles(config, run, classifier)
-    return Pair(ClassifierGraph(classifier, novelty, temperature), oracles, device), heads
+    return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
 
 
 def _new_classifier(config: TrainingConfig, dataset: Dataset) -> Classifier:
@@ -141,14 +148,8 @@ def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> d
 
 def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
     """Name, recipe and seed of every oracle of the run, the exported one first."""
-
-    def recipe(name: RecipeName) -> OracleRecipe:
-        chosen = RECIPES[name]
-        own = config.oracle_epochs if name == config.recipe else None
-        return chosen if own is None else dataclasses.replace(chosen, epochs=own)
-
     seeds = range(config.seed, config.seed + config.oracle_seeds)
-    return [(f"{name}-{seed}", recipe(name), seed) for name in config.recipes for seed in seeds]
+    return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]
 
 
 def _twice_shuffled(split: Split, seed: int) -> Split:

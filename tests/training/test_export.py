@@ -1,6 +1,7 @@
 """A run through every step on real images: the bundle says what torch says, and replaces the old one whole or not."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -24,8 +25,8 @@ from trust.manifest import CLASSIFIER, GOLDEN, ORACLE, REFERENCE, RESULTS, read_
 def loaded(trained):
     run = Run(trained.config)
     dataset = open_dataset(trained.config, run)
-    pair, heads = load_pair(trained.config, run, dataset)
-    return run, dataset, pair, heads["default-0"]
+    pair, calibrated = load_pair(trained.config, run, dataset)
+    return dataset, pair, calibrated.heads["default-0"], calibrated.threshold
 
 
 def test_bundle_is_what_its_manifest_says(trained):
@@ -36,7 +37,7 @@ def test_bundle_is_what_its_manifest_says(trained):
 
 
 def test_graphs_say_what_torch_says_on_images_no_step_has_fitted(trained, loaded):
-    _, dataset, pair, head = loaded
+    dataset, pair, head, _ = loaded
     pixels = dataset.test.pixels(slice(None))
     wanted = pair.outputs([pixels])["default-0"]
     found = {}
@@ -51,7 +52,7 @@ def test_graphs_say_what_torch_says_on_images_no_step_has_fitted(trained, loaded
 
 
 def test_golden_batch_holds_clean_and_corrupted_images_with_their_trust(trained, loaded):
-    _, _, pair, head = loaded
+    _, pair, head, _ = loaded
     golden = np.load(trained.bundle / GOLDEN)
     assert len(golden["image"]) == 2 * export.GOLDEN_IMAGES
     np.testing.assert_allclose(
@@ -66,6 +67,14 @@ def test_reference_summary_is_the_arithmetic_of_its_rows(trained):
     assert manifest.reference.accuracy == pytest.approx(correct.mean())
     assert manifest.reference.net_trust_score == pytest.approx(quality.mean(), abs=1e-6)
     assert manifest.reference.mean_trust == pytest.approx(rows["trust"].mean(), abs=1e-6)
+
+
+def test_version_is_of_the_networks_and_the_head_alone(trained):
+    manifest = read_manifest(trained.bundle)
+    answering = (
+        manifest.files[CLASSIFIER].sha256 + manifest.files[ORACLE].sha256 + manifest.trust_head.model_dump_json()
+    )
+    assert manifest.version == hashlib.sha256(answering.encode()).hexdigest()[:12]
 
 
 def test_graphs_carry_no_traces_of_the_machine_that_wrote_them(trained):
@@ -90,12 +99,11 @@ def test_card_shows_the_measured_table(trained):
 
 
 def test_export_that_fails_leaves_the_old_bundle(trained, loaded, tmp_path, monkeypatch):
-    run, dataset, pair, head = loaded
+    dataset, pair, head, threshold = loaded
     config = dataclasses.replace(trained.config, models=tmp_path)
     shutil.copytree(trained.bundle, tmp_path / config.name)
     before = (tmp_path / config.name / "manifest.json").read_bytes()
     monkeypatch.setattr(graphs, "PARITY_TOLERANCE", -1.0)
-    _, _, threshold = run.load_calibration()
     with pytest.raises(ExportError, match="logits differs by"):
         export_bundle(config, dataset, pair, head, threshold, {"summary": {}}, "card")
     assert (tmp_path / config.name / "manifest.json").read_bytes() == before

@@ -1,9 +1,11 @@
-"""Steep slope loss against its formula, worked out by hand."""
+"""Each loss against its formula, worked out by hand."""
+
+import math
 
 import pytest
 import torch
 
-from training.losses import steep_slope_loss
+from training.losses import Verdicts, focal_loss, judge, oracle_loss, steep_slope_loss
 
 LOGITS = (-2.0, -0.5, 0.0, 0.5, 2.0)
 # s = -2/3, -1/3, 0, 1/3, 2/3; correct: e^-s - e^-1; incorrect: e^3s - e^-3.
@@ -34,6 +36,37 @@ def test_gradient_pushes_the_logit_to_the_right_side(correct):
     logit = torch.tensor([0.3], requires_grad=True)
     steep_slope_loss(logit, torch.tensor([correct])).backward()
     assert (logit.grad.item() < 0) == correct
+
+
+def test_judgement_of_a_right_and_a_wrong_answer():
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]]))
+    verdicts = judge(logits, torch.tensor([0, 0]))
+    assert verdicts.correct.tolist() == [True, False]
+    assert verdicts.target_probability.tolist() == pytest.approx([0.7, 0.3])
+    assert verdicts.predicted_probability.tolist() == pytest.approx([0.7, 0.6])
+
+
+# One right answer (p .7) at logit 0 and one wrong (.3 against .6) at logit log 3: sigmoid 1/2 and 3/4.
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [
+        ("steep_slope", (CORRECT[2] + math.exp(3 * math.log(3) / (1 + math.log(3))) - math.exp(-3)) / 2),
+        ("cross_entropy", (math.log(2) + math.log(4)) / 2),
+        ("focal", (0.25 * math.log(2) + 0.75**2 * math.log(4)) / 2),
+        ("tcp", ((0.5 - 0.7) ** 2 + (0.75 - 0.3) ** 2) / 2),
+        ("tcp_normalised", ((0.5 - 1) ** 2 + (0.75 - 0.5) ** 2) / 2),
+    ],
+)
+def test_each_loss_by_hand(name, cost):
+    verdicts = Verdicts(torch.tensor([True, False]), torch.tensor([0.7, 0.3]), torch.tensor([0.7, 0.6]))
+    loss = oracle_loss(name, torch.tensor([0.0, math.log(3)]), verdicts)
+    assert loss.item() == pytest.approx(cost, abs=1e-5)
+
+
+def test_focal_loss_without_focus_is_cross_entropy():
+    logits, correct = torch.randn(20), torch.rand(20) < 0.5
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, correct.float())
+    assert focal_loss(logits, correct, gamma=0.0).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
 def test_shapes_that_differ_are_refused():

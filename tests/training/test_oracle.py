@@ -10,7 +10,7 @@ from training import oracle as oracle_module
 from training.classifier import Classifier, build_backbone
 from training.config import RECIPES
 from training.data import Dataset, Split
-from training.losses import steep_slope_loss
+from training.losses import oracle_loss
 from training.oracle import Oracle, SignedDistance, fit_oracle
 from trust.preprocess import Preprocess
 
@@ -57,11 +57,11 @@ def test_correctness_is_learned_only_where_it_is_honest(
 ):
     learned = []
 
-    def spy(logits, correct, *slopes):
-        learned.append(len(correct))
-        return steep_slope_loss(logits, correct, *slopes)
+    def spy(name, logits, verdicts, *slopes):
+        learned.append(len(verdicts.correct))
+        return oracle_loss(name, logits, verdicts, *slopes)
 
-    monkeypatch.setattr(oracle_module, "steep_slope_loss", spy)
+    monkeypatch.setattr(oracle_module, "oracle_loss", spy)
     recipe = dataclasses.replace(RECIPES["default"], labels=labels, heldout_repeats=repeats, epochs=1)
     fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
     assert sum(learned) == known_images
@@ -82,6 +82,13 @@ def test_backbone_of_the_oracle_learns_although_the_classifiers_is_frozen(classi
     own = dict(oracle.network.backbone.named_parameters())
     moved = [name for name, old in classifier.backbone.named_parameters() if not torch.equal(own[name], old)]
     assert "stem.0.weight" in moved
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "tcp", "tcp_normalised"])
+def test_any_loss_can_train_an_oracle(classifier, dataset, loss):
+    recipe = dataclasses.replace(RECIPES["paper"], loss=loss)
+    oracle = fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
+    assert all(value.isfinite().all() for value in oracle.state_dict().values())
 
 
 def test_seed_fixes_the_oracle(classifier, dataset):

@@ -48,13 +48,13 @@ def test_served_answers_are_torchs(run_name, request, image_folder):
     trained = request.getfixturevalue(run_name)
     run = Run(trained.config)
     dataset = open_dataset(trained.config, run)
-    pair, heads = load_pair(trained.config, run, dataset)
+    pair, calibrated = load_pair(trained.config, run, dataset)
     # The data set's rows are in the order of the sorted folder.
     files = sorted(path for path in image_folder.rglob("*.png"))
     chosen = [int(row) for row in dataset.test.rows[:12]]
     oracle = f"{trained.config.recipe}-0"
     outputs = pair.outputs([dataset.test.store[chosen]])[oracle]
-    trust = trust_probability(heads[oracle], outputs)
+    trust = trust_probability(calibrated.heads[oracle], outputs)
     answers = ask(trained.bundle, [files[row] for row in chosen])
     for i, answer in enumerate(answers):
         assert answer["class_index"] == outputs["logits"][i].argmax()

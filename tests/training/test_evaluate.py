@@ -1,0 +1,54 @@
+"""The table's rows are named after what they are, and its measures are the arithmetic of the answers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.training.conftest import train
+from training.evaluate import measures
+from trust.manifest import RESULTS
+
+
+def rows(bundle, condition="clean"):
+    return json.loads((bundle / RESULTS).read_text())["conditions"][condition]["methods"]
+
+
+def test_every_method_has_a_row_on_clean_and_corrupted_images(trained):
+    expected = [
+        "softmax confidence",
+        "temperature-scaled softmax",
+        "margin",
+        "negative entropy",
+        "max logit",
+        "energy",
+        "Doctor (Gini)",
+        "p-norm max logit",
+        "steep slope logit",
+        "class head alone",
+        "trust probability",
+        "steep slope logit (paper recipe)",
+    ]
+    assert list(rows(trained.bundle)) == expected
+    assert list(rows(trained.bundle, "fog")) == expected
+
+
+def test_another_loss_gives_its_name_to_its_row(tmp_path, image_folder):
+    run = train(tmp_path, image_folder, "focal", "--loss", "focal", "--no-compare-paper", loss="focal")
+    assert "focal logit" in rows(run.bundle)
+    assert json.loads((run.bundle / "manifest.json").read_text())["provenance"]["recipe"]["loss"] == "focal"
+
+
+def test_measures_by_hand():
+    score, correct = np.array([0.9, 0.8, 0.3, 0.2]), np.array([True, False, True, False])
+    found = measures(score, correct, confidence=np.array([1.0, 0.5, 0.5, 0.5]), threshold=0.5)
+    assert found["auroc"] == pytest.approx(3 / 4)
+    assert (found["tpr"], found["tnr"]) == (0.5, 0.5)
+    assert (found["risk"], found["coverage"]) == (0.5, 0.5)
+    assert found["net_trust_score"] == pytest.approx((1 + 0.5 + 0.5 + 0.5) / 4)
+    # t C + (1 - t)(1 - C): .9, and one half wherever C is one half.
+    assert found["net_trust_score_estimate"] == pytest.approx((0.9 + 0.5 + 0.5 + 0.5) / 4)
+
+
+def test_nothing_trusted_risks_nothing():
+    assert measures(np.array([0.1, 0.2]), np.array([True, False]), np.ones(2), threshold=0.9)["risk"] == 0.0
