@@ -10,7 +10,8 @@ from service.bundle import open_bundle
 from training.config import TrainingConfig
 from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.data import FASHION_PREPROCESS, load_dataset
-from training.metrics import auroc, ece
+from training.metrics.calibration import ece
+from training.metrics.ranking import auroc
 from trust.head import trust_probability
 from trust.manifest import read_manifest
 from trust.score import net_trust_score

@@ -10,12 +10,14 @@ from cyclopts import App, Group, Parameter, validators
 from rich.console import Console
 
 from training import report
+from training.compare import compare_rows
 from training.config import TrainingConfig
 from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.data import Dataset
 from training.export import export_bundle
 from training.graphs import ExportError
-from training.rethreshold import describe_threshold, reference_answers, write_threshold
+from training.reference import read_reference
+from training.rethreshold import describe_threshold, write_threshold
 from training.run import MissingStep, Run
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
 from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
@@ -72,6 +74,20 @@ def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     _run(config, train_classifier, train_oracles, calibrate, _evaluate, _export)
 
 
+@app.command(name="compare")
+def run_compare(bundle: Path, *, resamples: int = 1000, seed: int = 0) -> None:
+    """Measure trust against softmax confidence on a bundle's reference images, with 95 % intervals.
+
+    Args:
+        bundle: folder of the bundle.
+        resamples: of the bootstrap.
+        seed: of the resamples.
+    """
+    answers = read_reference(bundle)
+    title = f"{bundle}: {len(answers.correct)} clean reference images, {(~answers.correct).sum()} answered wrong"
+    console.print(report.terminal_table(compare_rows(answers, resamples, seed), title))
+
+
 @app.command(name="threshold")
 def run_threshold(
     bundle: Path,
@@ -94,7 +110,8 @@ def run_threshold(
         cost: least cost instead: of a wrong trust, and of a wrong distrust.
         write: put it into the bundle's manifest and card.
     """
-    trust, correct = reference_answers(bundle)
+    answers = read_reference(bundle)
+    trust, correct = answers.trust, answers.correct
     if coverage is not None:
         threshold = threshold_at_coverage(trust, _share("--coverage", coverage))
     elif tpr is not None:

@@ -15,7 +15,9 @@ from training.config import TrainingConfig
 from training.corruptions import TRAINED_KINDS, corrupt, draw_seed
 from training.data import Dataset, Split, Targets
 from training.images import to_images, to_pixels
-from training.metrics import aupr_error, aupr_success, aurc, auroc, ece, fpr_at_95_tpr, tpr_tnr
+from training.metrics.calibration import ece
+from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
+from training.metrics.selective import aurc, tpr_tnr
 from training.pair import Pair
 from training.run import Calibrated
 from training.scores import ORACLE_LOGIT, TEMPERATURE_SCALED, TRUST, trust_scores

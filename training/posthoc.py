@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from training.metrics import auroc
+from training.metrics.ranking import auroc
 from trust.head import Floats, sigmoid
 
 Logits = NDArray[np.float32]

@@ -7,23 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import tpr_tnr
+from training.metrics.selective import tpr_tnr
+from training.reference import read_reference
 from training.report import threshold_line
 from training.threshold import error_upper_bound
-from trust.manifest import MANIFEST, REFERENCE, Threshold, read_manifest, verify_files
+from trust.manifest import MANIFEST, Threshold, read_manifest
 
 CARD = "README.md"
-
-
-def reference_answers(bundle: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Trust and correctness of a bundle's reference images, (N,) each.
-
-    Raises:
-        BundleError: no bundle there, or files that are not what was exported.
-    """
-    verify_files(bundle, read_manifest(bundle))
-    with np.load(bundle / REFERENCE) as rows:
-        return rows["trust"].astype(float), rows["predicted"] == rows["target"]
 
 
 def describe_threshold(
@@ -47,7 +37,7 @@ def describe_threshold(
 def write_threshold(bundle: Path, threshold: Threshold) -> None:
     """Replaces the threshold in manifest and card; each file is written whole or not at all."""
     manifest = read_manifest(bundle)
-    trust, _ = reference_answers(bundle)
+    trust = read_reference(bundle).trust
     reference = manifest.reference.model_copy(update={"trust_rate": float((trust >= threshold.value).mean())})
     changed = manifest.model_copy(update={"threshold": threshold, "reference": reference})
     card = bundle / CARD

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from training.cli import app
@@ -14,6 +15,12 @@ from training.config import TrainingConfig
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = {1: "trouser", 5: "sandal", 8: "bag"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """These batches are too small to share, and threads that spin for work crawl on a machine with other work."""
+    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)

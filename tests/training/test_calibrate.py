@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.calibrate import fit_temperature, fit_trust_head
-from training.metrics import auroc, ece
+from training.metrics.calibration import ece
+from training.metrics.ranking import auroc
 from trust.head import sigmoid, trust_probability
 
 CLASSES = 2

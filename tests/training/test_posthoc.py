@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from training.metrics import auroc
+from training.metrics.ranking import auroc
 from training.posthoc import (
     NORM_ORDERS,
     PNORM,

@@ -8,7 +8,8 @@ import pytest
 
 from service.bundle import open_bundle
 from training.cli import app
-from training.rethreshold import describe_threshold, reference_answers
+from training.reference import read_reference
+from training.rethreshold import describe_threshold
 from training.threshold import threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError, read_manifest
 
@@ -72,7 +73,7 @@ def test_description_is_the_arithmetic_of_the_answers():
 def test_written_threshold_is_served(bundle):
     run(bundle, "--coverage", 0.5, "--write")
     opened = open_bundle(bundle, device="cpu")
-    trust, _ = reference_answers(bundle)
+    trust = read_reference(bundle).trust
     assert opened.manifest.threshold.value == pytest.approx(np.sort(trust)[::-1][-(-len(trust) // 2) - 1])
     assert opened.manifest.reference.trust_rate == pytest.approx((trust >= opened.manifest.threshold.value).mean())
     assert f"**Threshold {opened.manifest.threshold.value:g}.**" in (bundle / "README.md").read_text()
@@ -93,4 +94,4 @@ def test_promise_that_few_images_cannot_keep_is_said(bundle, capsys):
 def test_reference_of_another_bundle_is_refused(bundle):
     (bundle / "reference.npz").write_bytes(b"other")
     with pytest.raises(BundleError, match="is not the file that was exported"):
-        reference_answers(bundle)
+        read_reference(bundle)
