@@ -27,7 +27,7 @@ def corrupt(images: Tensor, kind: str, severity: float, seed: int) -> Tensor:
     transform = NAMED.get(kind) or NAMELESS.get(kind)
     if transform is None:
         raise ValueError(f"corruption {kind!r} is unknown; wanted one of {', '.join(NAMED)}")
-    with _seeded(seed):
+    with _seeded(seed, images.device):
         return torch.cat([_to_grid(transform(chunk, (severity - 1) / 4)) for chunk in images.split(CHUNK)])
 
 
@@ -43,7 +43,7 @@ def corrupt_in_chains(images: Tensor, kinds: Sequence[str], seed: int, longest: 
             chunk = _to_grid((NAMED.get(kind) or NAMELESS[kind])(chunk, strength))
         return chunk
 
-    with _seeded(seed):
+    with _seeded(seed, images.device):
         # Neighbours share a chain: shuffled by the caller, or the order of the data would show.
         return torch.cat([chain(chunk) for chunk in images.split(CHUNK)])
 
@@ -54,9 +54,10 @@ def draw_seed(*numbers: int) -> int:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Transforms draw from the global generator; it is left as it was."""
-    with torch.random.fork_rng():
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Transforms draw from the global generators of CPU and device; they are left as they were."""
+    # By default every GPU of the machine would be saved and restored, for each batch.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
