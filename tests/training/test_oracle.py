@@ -95,3 +95,9 @@ def test_seed_fixes_the_oracle(classifier, dataset):
     recipe = dataclasses.replace(RECIPES["default"], epochs=1)
     first, again = (fit_oracle(classifier, dataset, recipe, batch_size=16, seed=4, title="test") for _ in range(2))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+def test_batch_without_a_known_verdict_teaches_nothing_and_breaks_nothing(classifier, dataset):
+    recipe = dataclasses.replace(RECIPES["paper"], labels="heldout", heldout_repeats=0)
+    oracle = fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
+    assert all(value.isfinite().all() for value in oracle.state_dict().values())
