@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import PREFIX, Settings, load_settings
 from training.report import clean_rows, markdown_table, summary_rows
+from trust.manifest import read_manifest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -80,6 +81,11 @@ def test_measured_tables_are_the_committed_bundles():
     assert markdown_table(clean_rows(RESULTS)) in README
     assert markdown_table(summary_rows(RESULTS)) in README
     assert f"accuracy {100 * RESULTS['conditions']['clean']['accuracy']:.2f} %" in " ".join(README.split())
+
+
+def test_threshold_and_its_promise_are_the_committed_bundles():
+    threshold = read_manifest(ROOT / "models/fashion-mnist").threshold
+    assert f"Threshold {threshold.value:g}: {threshold.statement}" in README
 
 
 def test_metrics_table_names_what_the_service_shows(tiny_bundle):

@@ -81,7 +81,7 @@ def export_bundle(
         reference = _write_reference(draft, pair, head, dataset, threshold)
         _write_samples(draft / "samples", dataset)
         (draft / "README.md").write_text(card)
-        (draft / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
+        (draft / RESULTS).write_text(json.dumps(results) + "\n")
         names = (CLASSIFIER, ORACLE, GOLDEN, REFERENCE, RESULTS)
         files = {name: digest_file(draft / name) for name in names}
         # Of what gives the answers: new figures in the card make no new model.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import train
-from training.evaluate import measures
+from training.evaluate import _mean_and_sd, measures
 from trust.manifest import RESULTS
 
 
@@ -48,6 +48,12 @@ def test_measures_by_hand():
     assert found["net_trust_score"] == pytest.approx((1 + 0.5 + 0.5 + 0.5) / 4)
     # t C + (1 - t)(1 - C): .9, and one half wherever C is one half.
     assert found["net_trust_score_estimate"] == pytest.approx((0.9 + 0.5 + 0.5 + 0.5) / 4)
+
+
+def test_spread_over_seeds_is_the_sample_standard_deviation():
+    # Deviations -1, 0, 1: their squares over N - 1 = 2 make 1.
+    assert _mean_and_sd([{"auroc": 1.0}, {"auroc": 2.0}, {"auroc": 3.0}]) == {"auroc": {"mean": 2.0, "sd": 1.0}}
+    assert _mean_and_sd([{"auroc": 0.9}]) == {"auroc": {"mean": 0.9, "sd": 0.0}}
 
 
 def test_nothing_trusted_risks_nothing():
