@@ -8,10 +8,10 @@ import pytest
 
 from service.bundle import open_bundle
 from training.config import TrainingConfig
-from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
-from training.data import FASHION_PREPROCESS, load_dataset
+from training.data.dataset import FASHION_PREPROCESS, load_dataset
 from training.metrics.calibration import ece
 from training.metrics.ranking import auroc
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from trust.head import trust_probability
 from trust.manifest import read_manifest
 from trust.score import net_trust_score

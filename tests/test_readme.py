@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.settings import PREFIX, Settings, load_settings
-from training.report import clean_rows, markdown_table, summary_rows
+from training.report.tables import clean_rows, markdown_table, summary_rows
 from trust.manifest import read_manifest
 
 ROOT = Path(__file__).parent.parent

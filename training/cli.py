@@ -9,16 +9,16 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter, validators
 from rich.console import Console
 
-from training import report
-from training.compare import compare_rows
+from training.bundle.compare import compare_rows
+from training.bundle.export import export_bundle
+from training.bundle.graphs import ExportError
+from training.bundle.reference import read_reference
+from training.bundle.rethreshold import describe_threshold, write_threshold
 from training.config import TrainingConfig
-from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS
-from training.data import Dataset
-from training.export import export_bundle
-from training.graphs import ExportError
-from training.reference import read_reference
-from training.rethreshold import describe_threshold, write_threshold
+from training.data.dataset import Dataset
+from training.report import tables
 from training.run import MissingStep, Run
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
 from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError
@@ -85,7 +85,7 @@ def run_compare(bundle: Path, *, resamples: int = 1000, seed: int = 0) -> None:
     """
     answers = read_reference(bundle)
     title = f"{bundle}: {len(answers.correct)} clean reference images, {(~answers.correct).sum()} answered wrong"
-    console.print(report.terminal_table(compare_rows(answers, resamples, seed), title))
+    console.print(tables.terminal_table(compare_rows(answers, resamples, seed), title))
 
 
 @app.command(name="threshold")
@@ -122,7 +122,7 @@ def run_threshold(
         threshold = choose_threshold(trust, correct, _share("--risk", risk), _share("--confidence", confidence))
     rows = describe_threshold(trust, correct, threshold.value, confidence).items()
     console.print(threshold.statement, highlight=False)
-    console.print(report.terminal_table([["reference images", ""], *map(list, rows)], str(bundle)))
+    console.print(tables.terminal_table([["reference images", ""], *map(list, rows)], str(bundle)))
     if write:
         write_threshold(bundle, threshold)
         console.print(f"written to {bundle}")
@@ -152,15 +152,15 @@ def _run(config: TrainingConfig, *steps: Step) -> None:
 
 def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     results = measure(config, run, dataset)
-    tables = {
-        "clean test images": report.clean_rows(results),
-        "trained kinds of corruption, mean": report.method_rows(results, TRAINED_KINDS),
-        "unseen kinds of corruption, mean": report.method_rows(results, UNSEEN_KINDS),
-        "each kind": report.kind_rows(results),
-        "summary": report.summary_rows(results),
+    shown = {
+        "clean test images": tables.clean_rows(results),
+        "trained kinds of corruption, mean": tables.method_rows(results, TRAINED_KINDS),
+        "unseen kinds of corruption, mean": tables.method_rows(results, UNSEEN_KINDS),
+        "each kind": tables.kind_rows(results),
+        "summary": tables.summary_rows(results),
     }
-    for title, rows in tables.items():
-        console.print(report.terminal_table(rows, title))
+    for title, rows in shown.items():
+        console.print(tables.terminal_table(rows, title))
 
 
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
@@ -168,7 +168,7 @@ def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     pair, calibrated = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
     head, threshold = calibrated.heads[next(iter(pair.oracles))], calibrated.threshold
     results = run.load_json("results", "evaluate")
-    card = report.card(config, dataset, head, threshold, results)
+    card = tables.card(config, dataset, head, threshold, results)
     place = export_bundle(config, dataset, pair, head, threshold, results, card)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     console.print(f"{threshold.statement}\nBundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")

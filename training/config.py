@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from training.classifier import SMALL_RESNET
-from training.corruptions import TRAINED_KINDS
-from training.data import FASHION_MNIST
-from training.losses import LossName
-from training.transforms import NAMELESS
+from training.classifier.network import SMALL_RESNET
+from training.data.dataset import FASHION_MNIST
+from training.oracle.losses import LossName
+from training.shift.corruptions import TRAINED_KINDS
+from training.shift.transforms import NAMELESS
 from trust.head import TrustInput
 
 RecipeName = Literal["default", "paper"]

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from training.config import TrainingConfig
-from training.corruptions import TRAINED_KINDS, corrupt, draw_seed
-from training.data import Dataset, Split, Targets
-from training.images import to_images, to_pixels
+from training.data.dataset import Dataset, Split, Targets
+from training.data.images import to_images, to_pixels
 from training.metrics.calibration import ece
 from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
 from training.metrics.selective import aurc, tpr_tnr
 from training.pair import Pair
 from training.run import Calibrated
-from training.scores import ORACLE_LOGIT, TEMPERATURE_SCALED, TRUST, trust_scores
+from training.scores.methods import ORACLE_LOGIT, TEMPERATURE_SCALED, TRUST, trust_scores
+from training.seeds import draw_seed
+from training.shift.corruptions import TRAINED_KINDS, corrupt
+from training.shift.transforms import NAMED
 from training.threshold import choose_threshold
-from training.transforms import NAMED
 from trust.preprocess import Pixels
 from trust.score import net_trust_score
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from training.images import to_images
+from training.data.images import to_images
+from training.seeds import draw_seed
 from trust.preprocess import Pixels
 
 Index = NDArray[np.int64]
@@ -16,7 +17,7 @@ Index = NDArray[np.int64]
 
 def fit(
     model: nn.Module,
-    loss_of: Callable[[Index], Tensor],
+    loss_of: Callable[[Index, int], Tensor],
     positions: Index,
     *,
     epochs: int,
@@ -30,10 +31,11 @@ def fit(
 
     Args:
         model: its parameters are updated; left in evaluation mode.
-        loss_of: loss of the images at these positions, a scalar.
+        loss_of: loss of the images at these positions, a scalar; the number seeds what it draws at random, and torch's
+            global generator is seeded with it already.
         positions: one epoch's images; a position may come more than once.
         epochs, batch_size, learning_rate, weight_decay: of SGD; the learning rate is the schedule's peak.
-        seed: of the order of images.
+        seed: of the order of images and of each step's draws.
         title: what the progress bar says.
     """
     steps = -(-len(positions) // batch_size)
@@ -41,14 +43,17 @@ def fit(
         model.parameters(), learning_rate, momentum=0.9, nesterov=True, weight_decay=weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps, pct_start=0.2)
-    order = np.random.default_rng(seed)
-    torch.manual_seed(seed)
     model.train()
     with _progress() as progress:
         bar = progress.add_task(title, total=epochs * steps, loss="")
-        for _ in range(epochs):
-            for batch in _batches(order.permutation(positions), batch_size):
-                loss = loss_of(batch)
+        for epoch in range(epochs):
+            for step, batch in enumerate(
+                _batches(np.random.default_rng((seed, epoch)).permutation(positions), batch_size)
+            ):
+                # Each step has draws of its own: one that is repeated draws the same, whatever came before it.
+                draw = draw_seed(seed, epoch, step)
+                torch.manual_seed(draw)
+                loss = loss_of(batch, draw)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor, nn
 
-from training.classifier import Classifier
-from training.data import Split
+from training.classifier.network import Classifier
+from training.data.dataset import Split
 from training.fit import predict
 
 _STATISTICS = 9

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.classifier import Classifier
+from training.classifier.network import Classifier
 from training.fit import predict
 from training.novelty import Novelty
-from training.oracle import Oracle
+from training.oracle.network import Oracle
 from trust.preprocess import Pixels
 
 Outputs = dict[str, NDArray[np.float32]]

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from training.config import TrainingConfig
-from training.posthoc import PostHoc
+from training.scores.posthoc import PostHoc
 from trust.head import TrustHead
 from trust.manifest import Threshold
 

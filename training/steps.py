@@ -10,20 +10,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.calibrate import fit_temperature, fit_trust_head
-from training.classifier import Classifier, build_backbone, data_config
+from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import OracleRecipe, TrainingConfig
-from training.corruptions import TRAINED_KINDS, corrupt_in_chains, draw_seed
-from training.data import Dataset, Split, load_dataset
+from training.data.dataset import Dataset, Positions, Split, load_dataset
+from training.data.images import flip_and_shift, to_images, to_pixels
 from training.evaluate import evaluate, summarise
 from training.fit import fit, pick_device, predict
-from training.images import flip_and_shift, to_images, to_pixels
 from training.novelty import Novelty, fit_novelty
-from training.oracle import Oracle, fit_oracle
+from training.oracle.fit import fit_oracle
+from training.oracle.network import Oracle
 from training.pair import ClassifierGraph, Pair
-from training.posthoc import fit_posthoc
 from training.run import Calibrated, Run
+from training.scores.posthoc import fit_posthoc
+from training.seeds import draw_seed
+from training.shift.corruptions import TRAINED_KINDS, corrupt_in_chains
+from training.shift.transforms import NAMELESS
 from training.threshold import choose_threshold
-from training.transforms import NAMELESS
 from trust.head import trust_probability
 from trust.preprocess import Pixels
 
@@ -41,7 +43,7 @@ def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None
     classifier = _new_classifier(config, dataset).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
 
-    def loss_of(batch: np.ndarray) -> Tensor:
+    def loss_of(batch: Positions, _: int) -> Tensor:
         images = flip_and_shift(to_images(dataset.train.pixels(batch), device))
         return F.cross_entropy(classifier(images), targets[batch])
 

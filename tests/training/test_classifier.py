@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from training.classifier import Classifier, build_backbone, data_config
+from training.classifier.network import Classifier, build_backbone, data_config
 from trust.preprocess import Preprocess
 
 GREY = Preprocess(input_size=(1, 28, 28), mean=(0.5,), std=(0.25,))

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from training.bundle.compare import MEASURES, compare_rows
+from training.bundle.reference import ReferenceAnswers, read_reference
 from training.cli import app
-from training.compare import MEASURES, compare_rows
 from training.metrics.ranking import auroc
-from training.reference import ReferenceAnswers, read_reference
 
 
 def answers(trust_knows, confidence_knows, count=2000):

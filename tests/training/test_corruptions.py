@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt, corrupt_in_chains
-from training.transforms import FAMILIES, NAMED, NAMELESS
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt, corrupt_in_chains
+from training.shift.transforms import FAMILIES, NAMED, NAMELESS
 
 KINDS = [*NAMED, *NAMELESS]
 

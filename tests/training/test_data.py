@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import data
-from training.data import FASHION_CLASSES, FASHION_PREPROCESS, load_dataset
+from training.data import dataset
+from training.data.dataset import FASHION_CLASSES, FASHION_PREPROCESS, load_dataset
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(3, 8, 8), mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -54,9 +54,9 @@ def test_fashion_mnist_mean_and_deviation_are_what_preprocessing_says(fashion):
 def test_without_debians_package_the_images_are_torchvisions(fashion, tmp_path, monkeypatch):
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
-    for packed in data._DEBIAN_FOLDER.glob("*.gz"):
+    for packed in dataset._DEBIAN_FOLDER.glob("*.gz"):
         (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
-    monkeypatch.setattr(data, "_DEBIAN_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(dataset, "_DEBIAN_FOLDER", tmp_path / "nowhere")
     assert load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path).fingerprint() == fashion.fingerprint()
 
 
@@ -64,8 +64,8 @@ def test_images_that_cannot_be_had_say_how_to_get_them(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise RuntimeError("no network")
 
-    monkeypatch.setattr(data, "_DEBIAN_FOLDER", tmp_path / "nowhere")
-    monkeypatch.setattr(data, "FashionMNIST", refuse)
+    monkeypatch.setattr(dataset, "_DEBIAN_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(dataset, "FashionMNIST", refuse)
     with pytest.raises(ValueError, match=r"cannot be downloaded \(no network\); on Debian: apt-get install"):
         load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path)
 
@@ -111,7 +111,7 @@ def test_broken_image_is_named_and_skipped(folder, tmp_path, capsys):
 
 def test_second_load_reads_the_decoded_pixels(folder, tmp_path, monkeypatch):
     first = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
-    monkeypatch.setattr("training.data.preprocess", None)
+    monkeypatch.setattr("training.data.dataset.preprocess", None)
     again = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
     assert again.fingerprint() == first.fingerprint()
 

@@ -10,11 +10,11 @@ import onnx
 import onnxruntime
 import pytest
 
-from training import export, graphs, placing
+from training.bundle import export, graphs, placing
+from training.bundle.export import export_bundle
+from training.bundle.graphs import ExportError
 from training.cli import app
 from training.config import TrainingConfig
-from training.export import export_bundle
-from training.graphs import ExportError
 from training.run import Run
 from training.steps import load_pair, open_dataset
 from trust.head import trust_probability

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from training.losses import Verdicts, focal_loss, judge, oracle_loss, steep_slope_loss
+from training.oracle.losses import Verdicts, focal_loss, judge, oracle_loss, steep_slope_loss
 
 LOGITS = (-2.0, -0.5, 0.0, 0.5, 2.0)
 # s = -2/3, -1/3, 0, 1/3, 2/3; correct: e^-s - e^-1; incorrect: e^3s - e^-3.

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import mahalanobis
 from torch import nn
 
-from training.data import Split
+from training.data.dataset import Split
 from training.novelty import Novelty, fit_novelty, input_statistics
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from training import oracle as oracle_module
-from training.classifier import Classifier, build_backbone
+from training.classifier.network import Classifier, build_backbone
 from training.config import RECIPES
-from training.data import Dataset, Split
-from training.losses import oracle_loss
-from training.oracle import Oracle, SignedDistance, fit_oracle
+from training.data.dataset import Dataset, Split
+from training.oracle import fit as oracle_fit
+from training.oracle.fit import fit_oracle
+from training.oracle.losses import oracle_loss
+from training.oracle.network import Oracle, SignedDistance
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
@@ -61,7 +62,7 @@ def test_correctness_is_learned_only_where_it_is_honest(
         learned.append(len(verdicts.correct))
         return oracle_loss(name, logits, verdicts, *slopes)
 
-    monkeypatch.setattr(oracle_module, "oracle_loss", spy)
+    monkeypatch.setattr(oracle_fit, "oracle_loss", spy)
     recipe = dataclasses.replace(RECIPES["default"], labels=labels, heldout_repeats=repeats, epochs=1)
     fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
     assert sum(learned) == known_images

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import entropy
 
 from training.metrics.ranking import auroc
-from training.posthoc import (
+from training.scores.posthoc import (
     NORM_ORDERS,
     PNORM,
     SCORES,

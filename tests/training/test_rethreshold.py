@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from service.bundle import open_bundle
+from training.bundle.reference import read_reference
+from training.bundle.rethreshold import describe_threshold
 from training.cli import app
-from training.reference import read_reference
-from training.rethreshold import describe_threshold
 from training.threshold import threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError, read_manifest
 

@@ -20,13 +20,13 @@ import onnxruntime
 import torch
 from PIL import Image
 
+from training.bundle.graphs import check_parity, write_graphs
+from training.bundle.placing import put_in_place
 from training.config import TrainingConfig
-from training.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
-from training.data import Dataset, Split
-from training.graphs import check_parity, write_graphs
-from training.images import to_images, to_pixels
+from training.data.dataset import Dataset, Split
+from training.data.images import to_images, to_pixels
 from training.pair import Pair
-from training.placing import put_in_place
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
 from trust.head import TrustHead, trust_probability
 from trust.manifest import (
     CLASSIFIER,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
-from training.images import to_images, to_pixels
+from training.data.images import to_images, to_pixels
 from trust.preprocess import Pixels
 
 Transform = Callable[[Tensor, float], Tensor]

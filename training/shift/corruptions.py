@@ -9,11 +9,10 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from training.transforms import NAMED, NAMELESS
+from training.shift.transforms import NAMED, NAMELESS
 
 TRAINED_KINDS = tuple(NAMED)[::2]
 UNSEEN_KINDS = tuple(NAMED)[1::2]
@@ -46,11 +45,6 @@ def corrupt_in_chains(images: Tensor, kinds: Sequence[str], seed: int, longest: 
     with _seeded(seed, images.device):
         # Neighbours share a chain: shuffled by the caller, or the order of the data would show.
         return torch.cat([chain(chunk) for chunk in images.split(CHUNK)])
-
-
-def draw_seed(*numbers: int) -> int:
-    """One seed out of several numbers, such as a run's seed and the number of a batch."""
-    return int(np.random.default_rng(numbers).integers(2**31))
 
 
 @contextmanager

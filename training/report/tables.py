@@ -6,10 +6,10 @@ from typing import Any
 from rich.table import Table
 
 from training.config import TrainingConfig
-from training.corruptions import TRAINED_KINDS
-from training.data import FASHION_MNIST, Dataset
-from training.scores import TEMPERATURE_SCALED, TRUST
-from training.transforms import NAMED
+from training.data.dataset import FASHION_MNIST, Dataset
+from training.scores.methods import TEMPERATURE_SCALED, TRUST
+from training.shift.corruptions import TRAINED_KINDS
+from training.shift.transforms import NAMED
 from trust.head import TrustHead
 from trust.manifest import Threshold
 

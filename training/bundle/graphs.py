@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.images import to_images
+from training.data.images import to_images
 from training.pair import Pair
 from trust.manifest import CLASSIFIER, ORACLE
 from trust.preprocess import Pixels

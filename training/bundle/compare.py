@@ -3,11 +3,11 @@
 from typing import Any
 
 from training.bootstrap import Comparison, Interval, bootstrap, bootstrap_paired
+from training.bundle.reference import ReferenceAnswers
 from training.metrics.calibration import brier_score, ece, nll
 from training.metrics.measure import Measure
 from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
 from training.metrics.selective import augrc, aurc, coverage_at_risk, e_aurc, risk_at_coverage
-from training.reference import ReferenceAnswers
 
 MEASURES: dict[str, Measure[Any]] = {
     "AUROC": auroc,

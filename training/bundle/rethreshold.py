@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.bundle.reference import read_reference
 from training.metrics.selective import tpr_tnr
-from training.reference import read_reference
-from training.report import threshold_line
+from training.report.tables import threshold_line
 from training.threshold import error_upper_bound
 from trust.manifest import MANIFEST, Threshold, read_manifest
 

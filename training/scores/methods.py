@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from training.posthoc import PostHoc, max_softmax
+from training.scores.posthoc import PostHoc, max_softmax
 from trust.head import Floats, TrustHead, log_odds, sigmoid, trust_probability
 
 Outputs = Mapping[str, NDArray[np.float32]]
