@@ -10,16 +10,25 @@ from cyclopts import App, Group, Parameter, validators
 from rich.console import Console
 
 from training.bundle.compare import compare_rows
-from training.bundle.export import export_bundle
+from training.bundle.export import PARITY_IMAGES, Release, export_bundle
 from training.bundle.graphs import ExportError
+from training.bundle.networks import TorchNetworks
 from training.bundle.reference import read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
-from training.config import TrainingConfig
+from training.config import TrainingConfig, provenance
 from training.data.dataset import Dataset
 from training.report import tables
 from training.run import MissingStep, Run
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
-from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
+from training.steps import (
+    calibrate,
+    choose_served,
+    load_pair,
+    measure,
+    open_dataset,
+    train_classifier,
+    train_oracles,
+)
 from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError
 
@@ -166,12 +175,24 @@ def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     # On the CPU wherever it was trained: parity is with onnxruntime's CPU arithmetic.
     pair, calibrated = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
-    head, threshold = calibrated.heads[next(iter(pair.oracles))], calibrated.threshold
+    compared = dataset.test.pixels(slice(PARITY_IMAGES))
+    head, threshold, gate = choose_served(config, TorchNetworks(pair, compared), calibrated, dataset.reference)
     results = run.load_json("results", "evaluate")
-    card = tables.card(config, dataset, head, threshold, results)
-    place = export_bundle(config, dataset, pair, head, threshold, results, card)
+    release = Release(
+        name=config.name,
+        description=f"{config.backbone} and its oracle, trained on {dataset.name}",
+        head=head,
+        threshold=threshold,
+        gate=gate,
+        results=results,
+        card=tables.card(config, dataset, head, threshold, gate, results),
+        provenance=provenance(config),
+    )
+    served = TorchNetworks(pair, compared, with_oracle=gate.serves == "oracle")
+    place = export_bundle(config.models, release, served, dataset, config.seed)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    console.print(f"{threshold.statement}\nBundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")
+    console.print(f"{gate.statement}\n{threshold.statement}", highlight=False)
+    console.print(f"Bundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")
 
 
 if __name__ == "__main__":

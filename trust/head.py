@@ -19,21 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trust.posthoc import POSTHOC_SCORES, p_norm_max_logit
+from trust.posthoc import POSTHOC_SCORES, PostHocScore, p_norm_max_logit
 
 Floats = NDArray[np.float64]
-TrustInput = Literal[
-    "confidence_log_odds",
-    "scaled_confidence_log_odds",
-    "own_log_odds",
-    "oracle_logit",
-    "margin",
-    "negative_entropy",
-    "max_logit",
-    "energy",
-    "doctor",
-    "p_norm_max_logit",
-]
+TrustInput = (
+    Literal["confidence_log_odds", "scaled_confidence_log_odds", "own_log_odds", "oracle_logit", "p_norm_max_logit"]
+    | PostHocScore
+)
 
 LOG_ODDS_LIMIT = 12.0
 """Log-odds are clipped here: beyond, float32 logits say nothing more about P(correct)."""
@@ -144,10 +136,10 @@ def _input(name: TrustInput, head: TrustHead, outputs: Mapping[str, ArrayLike]) 
     if name == "p_norm_max_logit":
         assert head.norm_order is not None
         return p_norm_max_logit(logits, head.norm_order)
-    if name in POSTHOC_SCORES:
-        return POSTHOC_SCORES[name](logits)
-    scale = head.temperature if name == "scaled_confidence_log_odds" else 1.0
-    return log_odds(logits / scale, logits.argmax(1))
+    if name == "confidence_log_odds" or name == "scaled_confidence_log_odds":
+        scale = head.temperature if name == "scaled_confidence_log_odds" else 1.0
+        return log_odds(logits / scale, logits.argmax(1))
+    return POSTHOC_SCORES[name](logits)
 
 
 def novelty_gate(novelty: ArrayLike, midpoint: float, steepness: float) -> Floats:

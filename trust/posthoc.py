@@ -5,11 +5,13 @@ probabilities of them.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+PostHocScore = Literal["margin", "negative_entropy", "max_logit", "energy", "doctor"]
 
 
 def softmax(logits: ArrayLike) -> Floats:
@@ -87,7 +89,11 @@ def p_norm_max_logit(logits: ArrayLike, order: float) -> Floats:
     return np.asarray(centred.max(1) / norms)
 
 
-POSTHOC_SCORES: dict[str, Callable[[ArrayLike], Floats]] = {
-    score.__name__: score for score in (margin, negative_entropy, max_logit, energy, doctor)
+POSTHOC_SCORES: dict[PostHocScore, Callable[[ArrayLike], Floats]] = {
+    "margin": margin,
+    "negative_entropy": negative_entropy,
+    "max_logit": max_logit,
+    "energy": energy,
+    "doctor": doctor,
 }
 """Those without a parameter, by name; the maximum of the softmax is the trust head's `confidence_log_odds`."""
