@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
+from training.fit.plan import FitPlan, Precision
 from training.oracle.losses import LossName
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.shift.transforms import NAMELESS
@@ -39,6 +40,10 @@ class OracleRecipe:
     slope_correct: float = 1.0
     slope_incorrect: float = 3.0
 
+    def plan(self, batch_size: int, accumulation: int = 1, precision: Precision = "fp32") -> FitPlan:
+        """How the oracle is fitted."""
+        return FitPlan(self.epochs, batch_size, self.learning_rate, accumulation=accumulation, precision=precision)
+
     @property
     def trust_inputs(self) -> tuple[TrustInput, ...]:
         """What such an oracle gives the trust head, beside the classifier's confidence."""
@@ -69,6 +74,10 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         learning_rate=0.01,
     ),
 }
+
+
+NOT_OF_THE_NUMBERS = ("run", "resume", "checkpoint_seconds")
+"""Options that change nothing about what a run finds."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +129,22 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    accumulation: int = 1
+    """Parts in which each process takes its share of a batch, for batches that do not fit into memory."""
+    precision: Precision = "fp32"
+    """Of the networks while they are trained: fp32, bf16 or (on a GPU) fp16."""
+    resume: bool = False
+    """Go on where a killed run stopped; steps that are finished are not done again."""
+    checkpoint_seconds: float = 300.0
+    """Between two checkpoints, at most; there is one more at the end of each epoch."""
     force: bool = False
     """Export the oracle even where the gate does not promote it; the manifest says so."""
 
     def __post_init__(self) -> None:
         # Now, not after hours of training.
-        for option in ("batch_size", "classifier_epochs", "oracle_seeds"):
+        for option in ("batch_size", "accumulation", "classifier_epochs", "oracle_seeds"):
             _require(getattr(self, option) >= 1, option, getattr(self, option), "at least 1")
-        for option in ("classifier_learning_rate", "clean_weight"):
+        for option in ("classifier_learning_rate", "clean_weight", "checkpoint_seconds"):
             _require(getattr(self, option) > 0, option, getattr(self, option), "a number above 0")
         for option in ("risk", "confidence"):
             _require(0 < getattr(self, option) < 1, option, getattr(self, option), "a share between 0 and 1")
@@ -158,10 +175,11 @@ def _require(holds: bool, option: str, value: object, wanted: str) -> None:
 
 
 def provenance(config: TrainingConfig) -> dict[str, Any]:
-    """What a bundle records of its run: every option but paths of this machine, and the exported oracle's recipe."""
+    """What a bundle records of its run: all that made its numbers, no path of this machine; the oracle's recipe."""
+    unsaid = ("models", "weights", *NOT_OF_THE_NUMBERS)
     recipe = config.oracle_recipe(config.recipe)
     return {
-        "config": {key: value for key, value in asdict(config).items() if key not in ("run", "models", "weights")},
+        "config": {key: value for key, value in asdict(config).items() if key not in unsaid},
         "recipe": asdict(recipe) | {"kinds": list(recipe.kinds)},
         "trained_kinds": list(TRAINED_KINDS),
         "unseen_kinds": list(UNSEEN_KINDS),

@@ -52,8 +52,15 @@ def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None
         images = flip_and_shift(to_images(dataset.train.pixels(batch), device))
         return F.cross_entropy(model(images), targets[batch])
 
-    plan = FitPlan(config.classifier_epochs, config.batch_size, config.classifier_learning_rate)
-    fit(classifier, loss_of, np.arange(len(dataset.train)), plan, seed=config.seed, title="classifier")
+    plan = FitPlan(
+        config.classifier_epochs,
+        config.batch_size,
+        config.classifier_learning_rate,
+        accumulation=config.accumulation,
+        precision=config.precision,
+    )
+    everything = np.arange(len(dataset.train))
+    fit(classifier, loss_of, everything, plan, seed=config.seed, title="classifier", record=run.record)
     run.save_weights("classifier", classifier)
 
 
@@ -62,7 +69,13 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     classifier = _load_classifier(config, run, dataset)
     for name, recipe, seed in _oracles(config):
         oracle = fit_oracle(
-            classifier, dataset, recipe, batch_size=config.batch_size, seed=seed, title=f"oracle {name}"
+            classifier,
+            dataset,
+            recipe,
+            plan=recipe.plan(config.batch_size, config.accumulation, config.precision),
+            seed=seed,
+            title=f"oracle {name}",
+            record=run.record,
         )
         run.save_weights(f"oracle-{name}", oracle)
 

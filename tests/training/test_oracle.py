@@ -64,22 +64,21 @@ def test_correctness_is_learned_only_where_it_is_honest(
 
     monkeypatch.setattr(oracle_fit, "oracle_loss", spy)
     recipe = dataclasses.replace(RECIPES["default"], labels=labels, heldout_repeats=repeats, epochs=1)
-    fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
+    fit_oracle(classifier, dataset, recipe, plan=recipe.plan(16), seed=0, title="test")
     assert sum(learned) == known_images
 
 
 def test_classifier_stays_as_it_was(classifier, dataset):
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    fit_oracle(
-        classifier, dataset, dataclasses.replace(RECIPES["default"], epochs=1), batch_size=16, seed=0, title="test"
-    )
+    recipe = dataclasses.replace(RECIPES["default"], epochs=1)
+    fit_oracle(classifier, dataset, recipe, plan=recipe.plan(16), seed=0, title="test")
     assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
 
 
 @pytest.mark.parametrize("recipe", ["default", "paper"])
 def test_backbone_of_the_oracle_learns_although_the_classifiers_is_frozen(classifier, dataset, recipe):
     quick = dataclasses.replace(RECIPES[recipe], epochs=1)
-    oracle = fit_oracle(classifier, dataset, quick, batch_size=16, seed=0, title="test")
+    oracle = fit_oracle(classifier, dataset, quick, plan=quick.plan(16), seed=0, title="test")
     own = dict(oracle.network.backbone.named_parameters())
     moved = [name for name, old in classifier.backbone.named_parameters() if not torch.equal(own[name], old)]
     assert "stem.0.weight" in moved
@@ -88,17 +87,19 @@ def test_backbone_of_the_oracle_learns_although_the_classifiers_is_frozen(classi
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "tcp", "tcp_normalised"])
 def test_any_loss_can_train_an_oracle(classifier, dataset, loss):
     recipe = dataclasses.replace(RECIPES["paper"], loss=loss)
-    oracle = fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
+    oracle = fit_oracle(classifier, dataset, recipe, plan=recipe.plan(16), seed=0, title="test")
     assert all(value.isfinite().all() for value in oracle.state_dict().values())
 
 
 def test_seed_fixes_the_oracle(classifier, dataset):
     recipe = dataclasses.replace(RECIPES["default"], epochs=1)
-    first, again = (fit_oracle(classifier, dataset, recipe, batch_size=16, seed=4, title="test") for _ in range(2))
+    first, again = (
+        fit_oracle(classifier, dataset, recipe, plan=recipe.plan(16), seed=4, title="test") for _ in range(2)
+    )
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
 
 
 def test_batch_without_a_known_verdict_teaches_nothing_and_breaks_nothing(classifier, dataset):
     recipe = dataclasses.replace(RECIPES["paper"], labels="heldout", heldout_repeats=0)
-    oracle = fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
+    oracle = fit_oracle(classifier, dataset, recipe, plan=recipe.plan(16), seed=0, title="test")
     assert all(value.isfinite().all() for value in oracle.state_dict().values())

@@ -11,13 +11,21 @@ from training.data.dataset import Dataset, Positions
 from training.data.images import flip_and_shift, to_images
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
+from training.fit.record import Record
 from training.oracle.losses import judge, oracle_loss
 from training.oracle.network import Oracle
 from training.shift.corruptions import corrupt_in_chains
 
 
 def fit_oracle(
-    classifier: Classifier, dataset: Dataset, recipe: OracleRecipe, *, batch_size: int, seed: int, title: str
+    classifier: Classifier,
+    dataset: Dataset,
+    recipe: OracleRecipe,
+    *,
+    plan: FitPlan,
+    seed: int,
+    title: str,
+    record: Record | None = None,
 ) -> Oracle:
     """An oracle for a frozen classifier, on the classifier's device.
 
@@ -28,9 +36,10 @@ def fit_oracle(
         classifier: in evaluation mode; not changed.
         dataset: its train and oracle splits are used.
         recipe: how.
-        batch_size: images a step.
+        plan: of the fit; `recipe.plan` makes it.
         seed: of initialisation, order and corruptions.
         title: what the progress bar says.
+        record: where to leave log and checkpoints.
     """
     torch.manual_seed(seed)
     device = next(classifier.parameters()).device
@@ -60,6 +69,5 @@ def fit_oracle(
             loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
         return loss
 
-    plan = FitPlan(recipe.epochs, batch_size, recipe.learning_rate)
-    fit(oracle, loss_of, np.concatenate([np.arange(seen), heldout]), plan, seed=seed, title=title)
+    fit(oracle, loss_of, np.concatenate([np.arange(seen), heldout]), plan, seed=seed, title=title, record=record)
     return oracle
