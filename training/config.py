@@ -1,15 +1,17 @@
 """What a training run does: one frozen dataclass; the command line is made from it and the manifest records it."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
 from training.oracle.losses import LossName
-from training.shift.corruptions import TRAINED_KINDS
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.shift.transforms import NAMELESS
 from trust.head import TrustInput
+from trust.manifest import NAME_PATTERN
 
 RecipeName = Literal["default", "paper"]
 
@@ -118,6 +120,25 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    force: bool = False
+    """Export the oracle even where the gate does not promote it; the manifest says so."""
+
+    def __post_init__(self) -> None:
+        # Now, not after hours of training.
+        for option in ("batch_size", "classifier_epochs", "oracle_seeds"):
+            _require(getattr(self, option) >= 1, option, getattr(self, option), "at least 1")
+        for option in ("classifier_learning_rate", "clean_weight"):
+            _require(getattr(self, option) > 0, option, getattr(self, option), "a number above 0")
+        for option in ("risk", "confidence"):
+            _require(0 < getattr(self, option) < 1, option, getattr(self, option), "a share between 0 and 1")
+        _require(
+            self.oracle_epochs is None or self.oracle_epochs >= 1, "oracle_epochs", self.oracle_epochs, "at least 1"
+        )
+        _require(self.image_size is None or self.image_size >= 8, "image_size", self.image_size, "at least 8 pixels")
+        _require(self.weights is None or self.weights.is_file(), "weights", self.weights, "a file that exists")
+        wanted = "letters, digits, '.', '_' and '-', at most 64, for it names a folder and a metric's label"
+        _require(bool(re.fullmatch(NAME_PATTERN, self.name)), "name", self.name, wanted)
+
     def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
         """A recipe as this run makes it: the exported one with the options that override it."""
         chosen = RECIPES[name]
@@ -129,3 +150,19 @@ class TrainingConfig:
     def recipes(self) -> tuple[RecipeName, ...]:
         """Recipes trained in this run, the exported one first."""
         return (self.recipe, "paper") if self.compare_paper and self.recipe != "paper" else (self.recipe,)
+
+
+def _require(holds: bool, option: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ValueError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")
+
+
+def provenance(config: TrainingConfig) -> dict[str, Any]:
+    """What a bundle records of its run: every option but paths of this machine, and the exported oracle's recipe."""
+    recipe = config.oracle_recipe(config.recipe)
+    return {
+        "config": {key: value for key, value in asdict(config).items() if key not in ("run", "models", "weights")},
+        "recipe": asdict(recipe) | {"kinds": list(recipe.kinds)},
+        "trained_kinds": list(TRAINED_KINDS),
+        "unseen_kinds": list(UNSEEN_KINDS),
+    }

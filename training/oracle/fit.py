@@ -2,14 +2,15 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.classifier.network import Classifier
 from training.config import OracleRecipe
 from training.data.dataset import Dataset, Positions
 from training.data.images import flip_and_shift, to_images
-from training.fit import fit
+from training.fit.loop import fit
+from training.fit.plan import FitPlan
 from training.oracle.losses import judge, oracle_loss
 from training.oracle.network import Oracle
 from training.shift.corruptions import corrupt_in_chains
@@ -38,7 +39,7 @@ def fit_oracle(
     targets = torch.from_numpy(split.targets).to(device)
     heldout = np.tile(np.arange(seen, len(split)), recipe.heldout_repeats)
 
-    def loss_of(batch: Positions, draw: int) -> Tensor:
+    def loss_of(model: nn.Module, batch: Positions, draw: int) -> Tensor:
         images = to_images(split.pixels(batch), device)
         corrupted = round(recipe.corrupted_share * len(batch))
         if corrupted:
@@ -46,7 +47,7 @@ def fit_oracle(
             images = torch.cat([chained, images[corrupted:]])
         images = flip_and_shift(images)
         target = targets[batch]
-        outputs = oracle(images)
+        outputs = model(images)
         known = torch.from_numpy((batch >= seen) | (recipe.labels == "training")).to(device)
         # A batch may hold no image whose verdict is known: then the head learns nothing from it.
         loss = 0 * outputs["oracle_logit"].sum()
@@ -59,14 +60,6 @@ def fit_oracle(
             loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
         return loss
 
-    fit(
-        oracle,
-        loss_of,
-        np.concatenate([np.arange(seen), heldout]),
-        epochs=recipe.epochs,
-        batch_size=batch_size,
-        learning_rate=recipe.learning_rate,
-        seed=seed,
-        title=title,
-    )
+    plan = FitPlan(recipe.epochs, batch_size, recipe.learning_rate)
+    fit(oracle, loss_of, np.concatenate([np.arange(seen), heldout]), plan, seed=seed, title=title)
     return oracle
