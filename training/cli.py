@@ -29,13 +29,20 @@ from training.steps import (
     train_classifier,
     train_oracles,
 )
-from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
-from trust.manifest import BundleError
+from training.threshold import (
+    choose_threshold,
+    choose_thresholds_by_class,
+    threshold_at_cost,
+    threshold_at_coverage,
+    threshold_at_tpr,
+)
+from trust.manifest import BundleError, read_manifest
 
 Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
 
-_RULE = Parameter(group=Group("Instead of a promise", validator=validators.mutually_exclusive), negative_iterable="")
+_RULES = Group("Another rule", validator=validators.mutually_exclusive)
+_RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
 
 app = App(
     name="trustserve-train",
@@ -106,6 +113,7 @@ def run_threshold(
     coverage: Annotated[float | None, _RULE] = None,
     tpr: Annotated[float | None, _RULE] = None,
     cost: Annotated[tuple[float, float] | None, _RULE] = None,
+    by_class: Annotated[bool, _RULE] = False,
     write: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Choose another threshold for a bundle, on its own reference images; by a promised error rate if not said else.
@@ -117,6 +125,7 @@ def run_threshold(
         coverage: trust this share of the answers instead.
         tpr: trust this share of the correct answers instead.
         cost: least cost instead: of a wrong trust, and of a wrong distrust.
+        by_class: keep the promise for each predicted class by itself, each with a threshold of its own.
         write: put it into the bundle's manifest and card.
     """
     answers = read_reference(bundle)
@@ -127,9 +136,14 @@ def run_threshold(
         threshold = threshold_at_tpr(trust, correct, _share("--tpr", tpr))
     elif cost is not None:
         threshold = threshold_at_cost(trust, correct, *cost)
+    elif by_class:
+        classes = len(read_manifest(bundle).classes)
+        threshold = choose_thresholds_by_class(
+            trust, correct, answers.predicted, classes, _share("--risk", risk), _share("--confidence", confidence)
+        )
     else:
         threshold = choose_threshold(trust, correct, _share("--risk", risk), _share("--confidence", confidence))
-    rows = describe_threshold(trust, correct, threshold.value, confidence).items()
+    rows = describe_threshold(answers, threshold, confidence).items()
     console.print(threshold.statement, highlight=False)
     console.print(tables.terminal_table([["reference images", ""], *map(list, rows)], str(bundle)))
     if write:
