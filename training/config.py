@@ -1,13 +1,13 @@
 """What a training run does: one frozen dataclass; the command line is made from it and the manifest records it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
 from training.oracle.losses import LossName
-from training.shift.corruptions import TRAINED_KINDS
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.shift.transforms import NAMELESS
 from trust.head import TrustInput
 
@@ -118,6 +118,9 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    force: bool = False
+    """Export the oracle even where the gate does not promote it; the manifest says so."""
+
     def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
         """A recipe as this run makes it: the exported one with the options that override it."""
         chosen = RECIPES[name]
@@ -129,3 +132,14 @@ class TrainingConfig:
     def recipes(self) -> tuple[RecipeName, ...]:
         """Recipes trained in this run, the exported one first."""
         return (self.recipe, "paper") if self.compare_paper and self.recipe != "paper" else (self.recipe,)
+
+
+def provenance(config: TrainingConfig) -> dict[str, Any]:
+    """What a bundle records of its run: every option but paths of this machine, and the exported oracle's recipe."""
+    recipe = config.oracle_recipe(config.recipe)
+    return {
+        "config": {key: value for key, value in asdict(config).items() if key not in ("run", "models", "weights")},
+        "recipe": asdict(recipe) | {"kinds": list(recipe.kinds)},
+        "trained_kinds": list(TRAINED_KINDS),
+        "unseen_kinds": list(UNSEEN_KINDS),
+    }

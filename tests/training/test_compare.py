@@ -16,7 +16,7 @@ def answers(trust_knows, confidence_knows, count=2000):
     trust, confidence = (
         0.5 + 0.25 * knows * side + 0.25 * (draw.random(count) - 0.5) for knows in (trust_knows, confidence_knows)
     )
-    return ReferenceAnswers(trust, confidence, correct)
+    return ReferenceAnswers(trust, confidence, correct, np.zeros(count, int))
 
 
 def better(found):

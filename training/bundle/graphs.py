@@ -30,11 +30,13 @@ def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[st
 
     Args:
         folder: where to.
-        pair: on the CPU; its first oracle is written.
+        pair: on the CPU; its first oracle is written, where there is one.
         pixels: (2, H, W, C) uint8, to trace with.
     """
     example = torch.from_numpy(pixels)
-    networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
+    networks: dict[str, nn.Module] = {CLASSIFIER: pair.classifier}
+    if pair.oracles:
+        networks[ORACLE] = next(iter(pair.oracles.values()))
     outputs = {}
     for file, network in networks.items():
         with torch.inference_mode():
@@ -75,9 +77,9 @@ def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
     Raises:
         ExportError: that of a logit is above the tolerance.
     """
-    wanted = next(iter(pair.outputs([pixels]).values()))
+    wanted = pair.served([pixels])
     found: dict[str, NDArray[np.float32]] = {}
-    for file in (CLASSIFIER, ORACLE):
+    for file in (CLASSIFIER, ORACLE) if pair.oracles else (CLASSIFIER,):
         session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
