@@ -130,8 +130,7 @@ def test_probabilities_without_a_softmax_become_logarithms(tmp_path):
 
 def test_temperature_can_be_set_later(tmp_path, pixels):
     model = wrap(export(tmp_path / "c.onnx", make(), pixels), pixels).classifier.model
-    set_temperature(model, 2.5)
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session = onnxruntime.InferenceSession(set_temperature(model, 2.5).SerializeToString())
     logits, probabilities = session.run(["logits", "probabilities"], {"image": pixels})
     np.testing.assert_allclose(probabilities, softmax(logits, 2.5), atol=1e-6)
 

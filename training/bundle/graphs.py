@@ -41,24 +41,30 @@ def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[st
     for file, network in networks.items():
         with torch.inference_mode():
             outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
-        model = export_network(_FromPixels(network).eval(), example, "image", outputs[file])
+        model = export_network(_FromPixels(network).eval(), (example,), ("image",), outputs[file])
         onnx.save(model, folder / file)
     return outputs
 
 
-def export_network(network: nn.Module, example: Tensor, input_name: str, output_names: Sequence[str]) -> ModelProto:
-    """The graph of a network that takes one batch, traced with an example of it; the number of images is left free.
+def export_network(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    opset: int = _OPSET,
+) -> ModelProto:
+    """The graph of a network, traced with one batch of each of its inputs; the number of images is left free.
 
     Raises:
         ExportError: torch wrote none.
     """
     program = torch.onnx.export(
         network,
-        (example,),
-        input_names=[input_name],
+        example,
+        input_names=list(input_names),
         output_names=list(output_names),
-        dynamic_shapes=({0: torch.export.Dim("N")},),
-        opset_version=_OPSET,
+        dynamic_shapes=tuple({0: torch.export.Dim("N")} for _ in example),
+        opset_version=opset,
         dynamo=True,
         external_data=False,
         verbose=False,

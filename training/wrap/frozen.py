@@ -24,7 +24,7 @@ class FrozenClassifier:
         Raises:
             ValueError: onnxruntime cannot run it.
         """
-        self.model = model
+        self.model, self.threads = model, threads
         self.output_names = tuple(each.name for each in model.graph.output)
         self._session = open_session(model, threads)
 

@@ -82,6 +82,11 @@ def decide_source_input(source: Source, options: PreprocessOptions) -> InputSpec
     return decide_input(options, size, found.layout, plain=found.element == TensorProto.UINT8)
 
 
+def opset_of(model: ModelProto) -> int:
+    """Version of the standard operators that a graph is written in."""
+    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), OLDEST_OPSET)
+
+
 def _read_onnx(path: Path) -> ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
@@ -94,11 +99,7 @@ def _read_onnx(path: Path) -> ModelProto:
         raise ValueError(f"{path} keeps its weights in another file: {error}; put that beside the graph") from error
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    return model if _opset(model) >= OLDEST_OPSET else _newer(path, model)
-
-
-def _opset(model: ModelProto) -> int:
-    return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), OLDEST_OPSET)
+    return model if opset_of(model) >= OLDEST_OPSET else _newer(path, model)
 
 
 def _newer(path: Path, model: ModelProto) -> ModelProto:
@@ -106,7 +107,7 @@ def _newer(path: Path, model: ModelProto) -> ModelProto:
         return onnx.version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:
         raise ValueError(
-            f"{path} is of opset {_opset(model)} and cannot be converted to {OLDEST_OPSET}: {error}; export it again"
+            f"{path} is of opset {opset_of(model)} and cannot be converted to {OLDEST_OPSET}: {error}; export it again"
         ) from error
 
 
@@ -137,7 +138,7 @@ def _read_checkpoint(name: str, weights: Path | None, options: PreprocessOptions
     backbone = build_backbone(name, classes, channels, height, weights=weights)
     unit = Preprocess(input_size=(1 if channels == 1 else 3, height, width), mean=(0.0,), std=(1.0,))
     network = _WithFeatures(Classifier(backbone, unit)).eval()
-    model = export_network(network, torch.rand(2, *options.input_size), "input", (OUTPUT, FEATURES))
+    model = export_network(network, (torch.rand(2, *options.input_size),), ("input",), (OUTPUT, FEATURES))
     return Source(model, "timm checkpoint", OUTPUT, FEATURES)
 
 

@@ -158,10 +158,13 @@ def give_features(model: ModelProto, tensor: str, dimensions: int) -> None:
     _append(model.graph, nodes, (FEATURES,))
 
 
-def set_temperature(model: ModelProto, temperature: float) -> None:
-    """Gives `probabilities` another temperature, in place."""
-    tensor = next(each for each in model.graph.initializer if each.name == TEMPERATURE)
+def set_temperature(model: ModelProto, temperature: float) -> ModelProto:
+    """A copy of the graph whose `probabilities` have this temperature."""
+    changed = ModelProto()
+    changed.CopyFrom(model)
+    tensor = next(each for each in changed.graph.initializer if each.name == TEMPERATURE)
     tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
+    return changed
 
 
 def _append(graph: GraphProto, parts: Sequence[NodeProto | TensorProto], outputs: Iterable[str]) -> None:
