@@ -118,7 +118,9 @@ def test_wrong_order_of_the_channels_is_found(colours):
 
 def test_wrong_order_of_the_classes_is_found(colours):
     # Scores stand for green, blue, red.
-    with pytest.raises(ValueError, match=r"but 100.0% with --classes in the order green, blue, red"):
+    with pytest.raises(
+        ValueError, match=r"but 100.0% with --classes FILE with the names in this order: green, blue, red"
+    ):
         check(nearest_colour((1, 2, 0)), colours, preprocess="unit")
 
 

@@ -58,7 +58,7 @@ def check_fit(
     best = max(trials, key=lambda trial: trial.accuracy)
     said = f"accuracy is {accuracy:.1%} on {len(targets)} labelled images (always the same answer: {chance:.1%})"
     if best.accuracy > accuracy + max(CLEARLY, noise):
-        raise ValueError(f"{said}, but {best.accuracy:.1%} with {best.flags}: give that if it is how it was trained")
+        raise ValueError(f"{said}, but {best.accuracy:.1%} with {best.flags}; give that if it is right")
     if accuracy <= chance + noise:
         tried = ", ".join(trial.flags for trial in trials)
         raise ValueError(f"{said}: preprocessing or class order is wrong, or the data; none of these helps: {tried}")
@@ -109,4 +109,6 @@ def _class_orders(predicted: NDArray[np.intp], targets: Targets, names: tuple[st
     scores, classes = linear_sum_assignment(counts, maximize=True)
     if (scores != classes).any():
         order = ", ".join(names[index] for index in classes)
-        yield Trial(f"--classes in the order {order}", float(counts[scores, classes].sum() / len(targets)))
+        yield Trial(
+            f"--classes FILE with the names in this order: {order}", float(counts[scores, classes].sum() / len(targets))
+        )
