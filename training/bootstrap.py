@@ -141,7 +141,11 @@ def _compare(measure: Measure[...], values: list[float], found: Floats, level: f
 
 
 def bootstrap_values(
-    measures: Mapping[str, Measure[...]], confidence: ArrayLike, correct: ArrayLike, resamples: int = 1000, seed: int = 0
+    measures: Mapping[str, Measure[...]],
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Floats]:
     """Each measure on each resample, (resamples,), NaN where undefined; the same seed draws the same resamples.
 

@@ -36,10 +36,15 @@ from training.threshold import (
     threshold_at_coverage,
     threshold_at_tpr,
 )
+from training.wrap.options import WrapOptions
+from training.wrap.preprocessing import PreprocessOptions
+from training.wrap.wrapping import wrap
 from trust.manifest import BundleError, read_manifest
 
 Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
+
+_SHOWN = Parameter(name="*", group="How an image becomes the classifier's input", negative_iterable="")
 
 _RULES = Group("Another rule", validator=validators.mutually_exclusive)
 _RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
@@ -88,6 +93,32 @@ def run_export(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
 def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     """Every step in order."""
     _run(config, train_classifier, train_oracles, calibrate, _evaluate, _export)
+
+
+@app.command(name="wrap")
+def run_wrap(
+    classifier: str,
+    *,
+    options: Annotated[WrapOptions, Parameter(name="*")],
+    how: Annotated[PreprocessOptions, _SHOWN] = PreprocessOptions(),  # noqa: B008
+) -> None:
+    """Wrap a classifier you have: a bundle with calibrated trust from the frozen model and labelled images.
+
+    The classifier is not trained or changed. What it needs to be shown is read from its graph or from timm as far as
+    they say; everything found or assumed is printed, and the answers are checked on the labelled images.
+
+    Examples:
+        trustserve-train wrap classifier.onnx --data imagefolder:val/ --preprocess imagenet
+        trustserve-train wrap timm:resnet50 --weights resnet50.pt --data imagefolder:val/ --classes names.txt
+        trustserve-train wrap net.torchscript --data imagefolder:val/ --input-size 3 224 224 --preprocess how.toml
+
+    Args:
+        classifier: an .onnx file, a TorchScript file, or timm:NAME with --weights.
+    """
+    bundle, results = wrap(classifier, options, how, lambda sentence: console.print(sentence, highlight=False))
+    console.print(tables.terminal_table(tables.clean_rows(results), "clean test images"))
+    console.print(tables.terminal_table(tables.summary_rows(results), "summary"))
+    console.print(f"Bundle {bundle}. Serve it: trustserve serve --model {bundle}", highlight=False)
 
 
 @app.command(name="compare")

@@ -1,7 +1,6 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import OracleRecipe, TrainingConfig
 from training.data.dataset import Dataset, Positions, Split, load_dataset
-from training.data.images import flip_and_shift, to_images, to_pixels
+from training.data.images import flip_and_shift, to_images
 from training.evaluate import corrupted_copies, evaluate, summarise
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
@@ -26,13 +25,11 @@ from training.pair import ClassifierGraph, Pair
 from training.predict import pick_device, predict
 from training.run import Calibrated, Run
 from training.scores.posthoc import fit_posthoc
-from training.seeds import draw_seed
-from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt_in_chains
-from training.shift.transforms import NAMELESS
+from training.shift.copies import chained_copies
+from training.shift.corruptions import UNSEEN_KINDS
 from training.threshold import choose_threshold
 from trust.head import TrustHead, trust_probability
 from trust.manifest import Gate, Threshold
-from trust.preprocess import Pixels
 
 
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
@@ -86,16 +83,16 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     classifier = _load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
     clean = dataset.calibration
-    corrupted = _twice_shuffled(clean, config.seed)
+    corrupted, corrupted_targets = chained_copies(clean, 2, config.seed)
     logits = predict(lambda images: {"logits": classifier(images)}, clean.batches(), device)["logits"]
     temperature = fit_temperature(logits, clean.targets)
     pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
-    on_clean, on_corrupted = pair.outputs(clean.batches()), pair.outputs(_in_chains(corrupted, config.seed))
+    on_clean, on_corrupted = pair.outputs(clean.batches()), pair.outputs(corrupted)
     heads = {
         name: fit_trust_head(
             recipe.trust_inputs,
             (on_clean[name], on_clean[name]["logits"].argmax(1) == clean.targets),
-            (on_corrupted[name], on_corrupted[name]["logits"].argmax(1) == corrupted.targets),
+            (on_corrupted[name], on_corrupted[name]["logits"].argmax(1) == corrupted_targets),
             config.clean_weight,
         )
         for name, recipe, _ in _oracles(config)
@@ -173,14 +170,3 @@ def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
     """Name, recipe and seed of every oracle of the run, the exported one first."""
     seeds = range(config.seed, config.seed + config.oracle_seeds)
     return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]
-
-
-def _twice_shuffled(split: Split, seed: int) -> Split:
-    """Every image twice, shuffled: neighbours will share a chain of corruptions."""
-    return split.take(np.random.default_rng(seed).permutation(np.tile(np.arange(len(split)), 2)))
-
-
-def _in_chains(split: Split, seed: int) -> Iterator[Pixels]:
-    for number, pixels in enumerate(split.batches()):
-        images = to_images(pixels, torch.device("cpu"))
-        yield to_pixels(corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), draw_seed(seed, number)))

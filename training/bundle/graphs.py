@@ -1,5 +1,6 @@
 """Classifier and oracle as ONNX graphs that take uint8 pixels, checked against torch through onnxruntime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from training.data.images import to_images
@@ -39,24 +41,40 @@ def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[st
     for file, network in networks.items():
         with torch.inference_mode():
             outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
-        program = torch.onnx.export(
-            _FromPixels(network).eval(),
-            (example,),
-            input_names=["image"],
-            output_names=list(outputs[file]),
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        if program is None:
-            raise ExportError(f"torch wrote no graph for {file}")
-        model = program.model_proto
-        _strip_traces(model)
-        onnx.checker.check_model(model)
+        model = export_network(_FromPixels(network).eval(), (example,), ("image",), outputs[file])
         onnx.save(model, folder / file)
     return outputs
+
+
+def export_network(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    opset: int = _OPSET,
+) -> ModelProto:
+    """The graph of a network, traced with one batch of each of its inputs; the number of images is left free.
+
+    Raises:
+        ExportError: torch wrote none.
+    """
+    program = torch.onnx.export(
+        network,
+        example,
+        input_names=list(input_names),
+        output_names=list(output_names),
+        dynamic_shapes=tuple({0: torch.export.Dim("N")} for _ in example),
+        opset_version=opset,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    if program is None:
+        raise ExportError(f"torch wrote no graph with {', '.join(output_names)}")
+    model = program.model_proto
+    strip_traces(model)
+    onnx.checker.check_model(model)
+    return model
 
 
 def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
@@ -92,7 +110,7 @@ class _FromPixels(nn.Module):
         return tuple(self.network(image.permute(0, 3, 1, 2).float() / 255).values())
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def strip_traces(model: ModelProto) -> None:
     """Takes out the exporter's notes: they hold stack traces with paths of this machine."""
     del model.metadata_props[:]
     for graph in [model.graph, *model.functions]:

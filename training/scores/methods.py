@@ -23,15 +23,16 @@ def trust_scores(outputs: Outputs, head: TrustHead, posthoc: PostHoc) -> dict[st
 
     Args:
         outputs: of both networks, by name.
-        head: fitted on this oracle's outputs.
+        head: fitted on these networks' outputs.
         posthoc: fitted on this classifier's logits.
     """
     scores = {
         SOFTMAX: max_softmax(outputs["logits"]),
         TEMPERATURE_SCALED: outputs["probabilities"].max(1).astype(float),
         **posthoc(outputs["logits"]),
-        ORACLE_LOGIT: sigmoid(outputs["oracle_logit"]),
     }
+    if "oracle_logit" in outputs:
+        scores[ORACLE_LOGIT] = sigmoid(outputs["oracle_logit"])
     if "oracle_class_logits" in outputs:
         scores[CLASS_HEAD] = sigmoid(log_odds(outputs["oracle_class_logits"], outputs["logits"].argmax(1)))
     scores[TRUST] = trust_probability(head, outputs)
