@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.answers import Answers
 from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
@@ -17,7 +18,7 @@ from training.data.dataset import Dataset, Positions, Split, load_dataset
 from training.data.images import flip_and_shift, to_images, to_pixels
 from training.evaluate import corrupted_copies, evaluate, summarise
 from training.fit import fit, pick_device, predict
-from training.gate import Answers, fit_best_score, pass_gate
+from training.gate import fit_best_score, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.network import Oracle
