@@ -5,12 +5,12 @@ clean images and must be better, on average, on copies of them under kinds of co
 both by paired bootstrap at 95 %.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.answers import Answers, Bools
 from training.bootstrap import Comparison, bootstrap_mean_paired
 from training.calibrate import fit_score_head
 from training.metrics.ranking import auroc
@@ -18,23 +18,8 @@ from trust.head import TrustHead, TrustInput, trust_probability
 from trust.manifest import Difference, Gate
 from trust.posthoc import POSTHOC_SCORES, max_softmax, p_norm_max_logit
 
-Outputs = Mapping[str, NDArray[np.float32]]
-Bools = NDArray[np.bool_]
-
 NORM_ORDERS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the networks say about some images, and whether the classifier was right."""
-
-    outputs: Outputs
-    targets: NDArray[np.int64]  # (N,)
-
-    @property
-    def correct(self) -> Bools:
-        return np.asarray(self.outputs["logits"].argmax(1) == self.targets)
 
 
 def pass_gate(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.answers import Answers
 from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
@@ -17,7 +18,7 @@ from training.data.images import flip_and_shift, to_images
 from training.evaluate import corrupted_copies, evaluate, summarise
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
-from training.gate import Answers, fit_best_score, pass_gate
+from training.gate import fit_best_score, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.network import Oracle
