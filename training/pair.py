@@ -1,20 +1,18 @@
 """Classifier, novelty and oracle as one: everything the two exported graphs will say about a batch of images."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.classifier.network import Classifier
 from training.novelty import Novelty
 from training.oracle.network import Oracle
+from training.outputs import Outputs, module_fingerprint, numpy_network
 from training.predict import predict
 from trust.preprocess import Pixels
-
-Outputs = dict[str, NDArray[np.float32]]
 
 
 class ClassifierGraph(nn.Module):
@@ -50,21 +48,31 @@ class Pair:
         Args:
             batches: (n, H, W, C) uint8 each.
         """
-        found = self._everything(batches)
-        return {oracle: _of(found, "") | _of(found, oracle) for oracle in self.oracles}
+        return self.views(predict(self._everything, batches, self.device))
 
     def served(self, batches: Iterable[Pixels]) -> Outputs:
         """All named outputs of the classifier and, where there is one, of the first oracle: what a bundle will say."""
-        found = self._everything(batches)
+        found = predict(self._everything, batches, self.device)
         return _of(found, "") | _of(found, next(iter(self.oracles), ""))
 
-    def _everything(self, batches: Iterable[Pixels]) -> Outputs:
-        networks: dict[str, nn.Module] = {"": self.classifier, **self.oracles}
+    def run(self, pixels: Pixels) -> Outputs:
+        """Every output of every network for one batch, (n, H, W, C) uint8, each as `<oracle>:<name>`."""
+        return numpy_network(self._everything, self.device)(pixels)
 
-        def everything(images: Tensor) -> dict[str, Tensor]:
-            return {f"{of}:{name}": out for of, net in networks.items() for name, out in net(images).items()}
+    def views(self, found: Outputs) -> dict[str, Outputs]:
+        """What `run` gave, as the classifier and each oracle beside it say it."""
+        return {oracle: _of(found, "") | _of(found, oracle) for oracle in self.oracles}
 
-        return predict(everything, batches, self.device)
+    def fingerprint(self) -> str:
+        """Of all weights: the same networks say the same."""
+        return hashlib.sha256("".join(map(module_fingerprint, self._networks.values())).encode()).hexdigest()
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"": self.classifier, **self.oracles}
+
+    def _everything(self, images: Tensor) -> dict[str, Tensor]:
+        return {f"{of}:{name}": out for of, net in self._networks.items() for name, out in net(images).items()}
 
 
 def _of(found: Outputs, network: str) -> Outputs:

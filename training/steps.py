@@ -1,7 +1,6 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,25 +8,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.answers import Answers
+from training.best_score import fit_best_score
 from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import OracleRecipe, TrainingConfig
 from training.data.dataset import Dataset, Positions, Split, load_dataset
 from training.data.images import flip_and_shift, to_images
-from training.evaluate import corrupted_copies, evaluate, summarise
+from training.evaluation.conditions import Condition
+from training.evaluation.scorers import OracleRows, OutputsOf, Views, fit_scorers
+from training.evaluation.table import Results, evaluate
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
-from training.gate import fit_best_score, pass_gate
+from training.gate import ask_reference, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.network import Oracle
+from training.outputs import OutputKey, OutputStore
 from training.pair import ClassifierGraph, Pair
 from training.predict import pick_device, predict
 from training.run import Calibrated, Run
-from training.scores.posthoc import fit_posthoc
 from training.shift.copies import chained_copies
-from training.shift.corruptions import UNSEEN_KINDS
 from training.threshold import choose_threshold
 from trust.head import TrustHead, trust_probability
 from trust.manifest import Gate, Threshold
@@ -103,33 +104,50 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
         temperature=temperature,
         heads=heads,
         fallback=fit_best_score(Answers({"logits": logits}, clean.targets), temperature),
-        posthoc=fit_posthoc(logits, logits.argmax(1) == clean.targets),
     )
     run.save_calibration(calibrated)
 
 
-def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Evaluates on the test images; leaves and returns `results.json`."""
+def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> Results:
+    """Evaluates on the test images; leaves `results.json` and `answers.npz`, and returns the former."""
     pair, calibrated = load_pair(config, run, dataset)
-    table = evaluate(pair, calibrated, dataset, config)
-    results = {"summary": summarise(table), "conditions": table}
+    outputs_of = _remembered(pair, run)
+    rows = {name: oracle_rows(config, name, head) for name, head in calibrated.heads.items()}
+    scorers = fit_scorers(outputs_of, rows, dataset, config.risk, config.confidence)
+    results, answers = evaluate(outputs_of, scorers, dataset.test, config.seed)
     run.save_json("results", results)
+    run.save_answers(answers)
     return results
+
+
+def oracle_rows(config: TrainingConfig, oracle: str, head: TrustHead) -> OracleRows:
+    """What an oracle's rows are called; a recipe trained for comparison stands there with its logit alone."""
+    recipe = next(name for name in config.recipes if oracle.startswith(f"{name}-"))
+    logit = f"{config.oracle_recipe(recipe).loss.replace('_', ' ')} logit"
+    exported = recipe == config.recipe
+    return OracleRows(head, logit if exported else f"{logit} ({recipe} recipe)", whole=exported)
 
 
 def choose_served(
     config: TrainingConfig, networks: Networks, calibrated: Calibrated, reference: Split
 ) -> tuple[TrustHead, Threshold, Gate]:
     """What a bundle serves as trust, by the gate, and from which trust on it trusts; asked on the reference images."""
-    clean = Answers(networks.outputs(reference.batches()), reference.targets)
-    shifted = [
-        Answers(networks.outputs(batches), targets)
-        for batches, targets in (corrupted_copies(reference, kind, config.seed) for kind in UNSEEN_KINDS)
-    ]
+    clean, shifted = ask_reference(networks.outputs, reference, config.seed)
     oracle = next(iter(calibrated.heads.values()))
     head, gate = pass_gate(oracle, calibrated.fallback, clean, shifted, config.force)
     trust = trust_probability(head, clean.outputs)
     return head, choose_threshold(trust, clean.correct, config.risk, config.confidence), gate
+
+
+def _remembered(pair: Pair, run: Run) -> OutputsOf:
+    """What the networks say under a condition, computed once for these networks and images."""
+    store, fingerprint = OutputStore(run.folder / "outputs"), pair.fingerprint()
+
+    def outputs_of(condition: Condition) -> Views:
+        key = OutputKey(fingerprint, condition.split.fingerprint(), condition.name)
+        return pair.views(store.get(key, condition.batches(), len(condition.split), pair.run))
+
+    return outputs_of
 
 
 def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, Calibrated]:

@@ -1,4 +1,4 @@
-"""The images that trust is measured on: a split's images as they are, or copies of them under one kind of corruption."""
+"""The images that trust is measured on: those of a split, or copies of them under one kind of corruption."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.data.images import to_images, to_pixels
 from training.data.dataset import Split, Targets
+from training.data.images import to_images, to_pixels
 from training.outputs import CLEAN
 from training.seeds import draw_seed
 from training.shift.corruptions import corrupt

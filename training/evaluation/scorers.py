@@ -10,6 +10,7 @@ from training.scores.methods import (
     CLASSIFIER_METHODS,
     ORACLE_LOGIT,
     ORACLE_METHODS,
+    TRUST,
     FittedMethod,
     fit_methods,
     trust_method,
@@ -29,6 +30,8 @@ class OracleRows:
     head: TrustHead
     logit: str = ORACLE_LOGIT
     """What its logit's row is called; oracles that differ in their seed alone share it."""
+    trust: str = TRUST
+    """What its trust's row is called."""
     whole: bool = True
     """Its class head and its trust have rows too; else it is there for comparison with its logit alone."""
 
@@ -64,7 +67,9 @@ def fit_scorers(
         ValueError: all calibration answers are right, or all are wrong.
     """
     fitting = dataset.train if len(dataset.train) else dataset.oracle
-    fitted, calibration, reference = (outputs_of(Condition(of)) for of in (fitting, dataset.calibration, dataset.reference))
+    fitted, calibration, reference = (
+        outputs_of(Condition(of)) for of in (fitting, dataset.calibration, dataset.reference)
+    )
     served = next(iter(calibration))
     found = fit_methods(
         Answers(fitted[served], fitting.targets),
@@ -84,4 +89,4 @@ def fit_scorers(
 
 
 def _row(fitted: FittedMethod, named: OracleRows) -> str:
-    return named.logit if fitted.method.name == ORACLE_LOGIT else fitted.method.name
+    return {ORACLE_LOGIT: named.logit, TRUST: named.trust}.get(fitted.method.name, fitted.method.name)

@@ -14,12 +14,13 @@ from rich.progress import track
 
 from training.bootstrap import Comparison, bootstrap_paired
 from training.data.dataset import Split
-from training.evaluation.conditions import CLEAN, Condition
+from training.evaluation.conditions import Condition
 from training.evaluation.scorers import OutputsOf, Scorer, Views
 from training.evaluation.summary import summarise
 from training.metrics.calibration import ece
 from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
 from training.metrics.selective import aurc, tpr_tnr
+from training.outputs import CLEAN
 from training.scores.methods import TEMPERATURE_SCALED, TRUST
 from training.shift.transforms import NAMED
 from trust.score import net_trust_score
@@ -44,12 +45,15 @@ class CleanAnswers:
 
     def save(self, path: Path) -> None:
         """Writes them as arrays."""
-        rows = np.array(list(self.scores))
-        arrays = {"rows": rows, "scores": np.stack(list(self.scores.values()))}
-        arrays["thresholds"] = np.array([self.thresholds[row] for row in self.scores])
         with path.open("wb") as file:
             np.savez_compressed(
-                file, target=self.target, predicted=self.predicted, confidence=self.confidence, **arrays
+                file,
+                target=self.target,
+                predicted=self.predicted,
+                confidence=self.confidence,
+                rows=np.array(list(self.scores)),
+                scores=np.stack(list(self.scores.values())),
+                thresholds=np.array([self.thresholds[row] for row in self.scores]),
             )
 
     @classmethod
@@ -66,9 +70,7 @@ class CleanAnswers:
             )
 
 
-def evaluate(
-    outputs_of: OutputsOf, scorers: Sequence[Scorer], test: Split, seed: int
-) -> tuple[Results, CleanAnswers]:
+def evaluate(outputs_of: OutputsOf, scorers: Sequence[Scorer], test: Split, seed: int) -> tuple[Results, CleanAnswers]:
     """Accuracy and every measure of every row, on clean and on corrupted test images.
 
     Args:

@@ -14,7 +14,7 @@ from training.answers import Answers, Outputs
 from training.scores.mahalanobis import fit_mahalanobis
 from training.scores.neighbours import fit_knn, fit_trust_score
 from training.scores.platt import Platt, fit_platt
-from training.scores.posthoc import PNORM, SCORES, PostHoc, fit_p_norm
+from training.scores.posthoc import PNORM, SCORES, fit_p_norm
 from training.scores.several import (
     flip_confidence,
     mean_probability,
@@ -30,7 +30,7 @@ from training.scores.sirc import (
     log_error,
 )
 from training.scores.vim import fit_vim
-from trust.head import Floats, TrustHead, log_odds, sigmoid, trust_probability
+from trust.head import Floats, TrustHead, log_odds, trust_probability
 from trust.posthoc import max_softmax
 
 SOFTMAX = "softmax confidence"
@@ -245,24 +245,3 @@ ORACLE_METHODS: tuple[Method, ...] = (
     ),
 )
 """Rows of one oracle, beside `trust_method` of its head."""
-
-
-def trust_scores(outputs: Outputs, head: TrustHead, posthoc: PostHoc) -> dict[str, Floats]:
-    """Each score of the classifier's answers that the calibrate step has fitted already.
-
-    Args:
-        outputs: of both networks, by name.
-        head: fitted on these networks' outputs.
-        posthoc: fitted on this classifier's logits.
-    """
-    scores = {
-        SOFTMAX: max_softmax(outputs["logits"]),
-        TEMPERATURE_SCALED: outputs["probabilities"].max(1).astype(float),
-        **posthoc(outputs["logits"]),
-    }
-    if "oracle_logit" in outputs:
-        scores[ORACLE_LOGIT] = sigmoid(outputs["oracle_logit"])
-    if "oracle_class_logits" in outputs:
-        scores[CLASS_HEAD] = sigmoid(_class_log_odds(outputs))
-    scores[TRUST] = trust_probability(head, outputs)
-    return scores

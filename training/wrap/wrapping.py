@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from training.answers import Answers
 from training.bundle.export import Release, export_bundle
-from training.data.dataset import Dataset, Split
-from training.evaluate import corrupted_copies
-from training.gate import Answers, pass_gate
+from training.data.dataset import Dataset
+from training.gate import ask_reference, pass_gate
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.threshold import choose_threshold
 from training.wrap.candidates import PARITY_IMAGES, Calibrated, Candidate, calibrate_scores, fit_heads
@@ -48,7 +48,7 @@ def wrap(classifier: str, options: WrapOptions, how: PreprocessOptions, say: Say
     trust = trust_probability(served.head, reference.outputs)
     threshold = choose_threshold(trust, reference.correct, options.risk, options.confidence)
     say(threshold.statement)
-    results = measure_wrapped(candidate, served.head, calibrated.posthoc, dataset, options)
+    results, _ = measure_wrapped(candidate, served.head, dataset, options)
     name = options.name or bundle_name(classifier)
     wrapped = f"`{Path(classifier).name}` ({opened.kind})"
     release = Release(
@@ -83,15 +83,9 @@ def _choose(
         statement = f"There is no oracle, as no features were taken: {name.replace('_', ' ')} serves as trust."
         return score, score, Gate(promoted=False, serves=name, statement=statement)
     heads = fit_heads(calibrated, dataset, options.clean_weight, options.seed)
-    clean = Answers(heads.networks.outputs(dataset.reference.batches()), dataset.reference.targets)
-    shifted = [_corrupted(heads, dataset.reference, kind, options.seed) for kind in UNSEEN_KINDS]
-    head, gate = pass_gate(heads.head, score.head, clean, shifted, options.force)
+    asked = ask_reference(heads.networks.outputs, dataset.reference, options.seed)
+    head, gate = pass_gate(heads.head, score.head, *asked, options.force)
     return heads, heads if head is heads.head else score, gate
-
-
-def _corrupted(candidate: Candidate, split: Split, kind: str, seed: int) -> Answers:
-    batches, targets = corrupted_copies(split, kind, seed)
-    return Answers(candidate.networks.outputs(batches), targets)
 
 
 def _provenance(opened: Opened, options: WrapOptions, wrapped: str) -> dict[str, Any]:
