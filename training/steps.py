@@ -13,8 +13,9 @@ from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import OracleRecipe, TrainingConfig
-from training.data.dataset import Dataset, Positions, Split, load_dataset
+from training.data.dataset import Dataset, Positions, Split
 from training.data.images import flip_and_shift, to_images
+from training.data.sources import load_dataset
 from training.evaluation.conditions import Condition
 from training.evaluation.scorers import OracleRows, OutputsOf, Views, fit_scorers
 from training.evaluation.table import Results, evaluate
@@ -37,7 +38,11 @@ from trust.manifest import Gate, Threshold
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
     """The run's images, split."""
     spec = data_config(config.backbone, config.image_size)
-    return load_dataset(config.data, spec, config.seed, run.cache)
+    limit_bytes = round(config.decoded_limit_gib * 2**30)
+    dataset = load_dataset(config.data, spec, config.seed, run.cache, side=config.image_size, limit_bytes=limit_bytes)
+    if dataset.skipped:
+        print(dataset.skipped)
+    return dataset
 
 
 def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
