@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from training.answers import Answers
+from training.scores.fitting import fit_methods
 from training.scores.methods import (
     CLASS_HEAD,
     CLASSIFIER_METHODS,
@@ -12,7 +13,6 @@ from training.scores.methods import (
     SOFTMAX,
     TEMPERATURE_SCALED,
     TRUST,
-    fit_methods,
     trust_method,
 )
 from training.scores.platt import Platt, fit_platt

@@ -2,14 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from training.classifier.network import Classifier, SmallResNet
+from training.fit import predict
 from training.scores.odin import STEPS, Odin, fit_odin
 from training.scores.passes import ensemble, flipped, mc_dropout
 from training.scores.several import flip_confidence, mean_probability
 from trust.posthoc import max_softmax
+from trust.preprocess import Preprocess
 
 
 def network(dropout=0.0, seed=0):
@@ -133,3 +137,18 @@ def test_odin_takes_the_smallest_step_that_tells_familiar_images_from_foreign_on
     assert (chosen.temperature, chosen.step) == (1.0, STEPS[3])
     assert STEPS[3] == pytest.approx(0.0012)
     assert chosen(familiar)["odin"].min() > chosen(foreign)["odin"].max()
+
+
+def test_passes_of_a_real_network_run_beside_each_other_over_batches():
+    with torch.inference_mode(False):
+        preprocess = Preprocess(input_size=(1, 28, 28), mean=(0.5,), std=(0.25,))
+        classifier = Classifier(SmallResNet(classes=3, channels=1), preprocess).eval().requires_grad_(False)
+    batches = np.random.default_rng(0).integers(0, 256, (2, 5, 28, 28, 1), dtype=np.uint8)
+    odin, mirrored = Odin(classifier, temperature=1.0, step=0.0), flipped(classifier)
+
+    def everything(images):
+        return {"logits": classifier(images), **mirrored(images), **odin(images)}
+
+    outputs = predict(everything, batches, torch.device("cpu"))
+    assert outputs["flipped_logits"].shape == (10, 3)
+    assert outputs["odin"] == pytest.approx(max_softmax(outputs["logits"]))

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from training.answers import Answers, Outputs
 from training.data.dataset import Dataset
 from training.evaluation.conditions import Condition
+from training.scores.fitting import FittedMethod, fit_methods
 from training.scores.methods import (
     CLASSIFIER_METHODS,
     ORACLE_LOGIT,
     ORACLE_METHODS,
     TRUST,
-    FittedMethod,
-    fit_methods,
     trust_method,
 )
 from training.threshold import choose_threshold

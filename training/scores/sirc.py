@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from training.answers import Answers, Outputs
+from training.answers import Answers, Outputs, Score
 from training.scores.vim import fit_residual
 from trust.head import Floats
-
-Score = Callable[[Outputs], Floats]
 
 
 @dataclass(frozen=True, eq=False)
