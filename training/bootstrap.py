@@ -110,7 +110,11 @@ def bootstrap_paired(
 
 
 def bootstrap_values(
-    measures: Mapping[str, Measure[...]], confidence: ArrayLike, correct: ArrayLike, resamples: int = 1000, seed: int = 0
+    measures: Mapping[str, Measure[...]],
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Floats]:
     """Each measure on each resample, (resamples,), NaN where undefined; the same seed draws the same resamples.
 
