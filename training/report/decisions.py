@@ -92,15 +92,17 @@ def _confusion(groups: dict[str, Bools]) -> Table:
 
 def _panel(title: str, keys: tuple[str, str], counts: dict[str, Counts], threshold: float, colour: str) -> Markup:
     """Trusted and untrusted answers of one verdict, stacked."""
-    left, width = np.linspace(0, 1, BINS + 1)[:-1], 1 / BINS
+    edges = np.linspace(0, 1, BINS + 1)
     trusted, untrusted = (counts[key] for key in keys)
     trusted_label, untrusted_label = (f"{key}: {GROUPS[key]}" for key in keys)
-    bars: dict[str, Any] = {"align": "edge", "width": width, "edgecolor": colour, "linewidth": 0.8}
+    outline: dict[str, Any] = {"fill": True, "edgecolor": colour, "linewidth": 0.8}
     with drawing() as (figure, [ax]):
-        ax.bar(left, trusted, color=colour, label=trusted_label, **bars)
-        ax.bar(left, untrusted, bottom=trusted, color=PAPER, hatch="/////", label=untrusted_label, **bars)
+        ax.stairs(trusted, edges, facecolor=colour, label=trusted_label, **outline)
+        hatched = {"facecolor": PAPER, "hatch": "/////", "label": untrusted_label}
+        ax.stairs(trusted + untrusted, edges, baseline=trusted, **hatched, **outline)
         ax.axvline(threshold, color=INK, linestyle="--", linewidth=1)
         ax.set(title=title, xlabel="trust, P(right)", ylabel="answers", xlim=(0, 1))
+        ax.set_ylim(bottom=0)
         ax.grid(axis="x", visible=False)
         ax.legend(loc="upper left")
         totals = " and ".join(f"{counts[key].sum()} {GROUPS[key]}" for key in keys)
