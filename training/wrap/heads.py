@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.data.dataset import Positions
-from training.fit import fit
+from training.fit.loop import fit
+from training.fit.plan import FitPlan
 from training.oracle.losses import steep_slope_loss
 
 _HIDDEN = 256
@@ -73,19 +74,11 @@ def fit_shared_heads(answers: FrozenAnswers, seed: int) -> SharedHeads:
     targets = torch.from_numpy(answers.targets)
     correct = logits.argmax(1) == targets
 
-    def loss_of(batch: Positions, _: int) -> Tensor:
-        outputs = heads(features[batch], logits[batch])
+    def loss_of(model: nn.Module, batch: Positions, _: int) -> Tensor:
+        outputs = model(features[batch], logits[batch])
         slope = steep_slope_loss(outputs["oracle_logit"], correct[batch], _SLOPE_CORRECT, _SLOPE_INCORRECT)
         return slope + F.cross_entropy(outputs["oracle_class_logits"], targets[batch])
 
-    fit(
-        heads,
-        loss_of,
-        np.arange(len(targets)),
-        epochs=_EPOCHS,
-        batch_size=_BATCH,
-        learning_rate=_LEARNING_RATE,
-        seed=seed,
-        title="heads on the classifier's features",
-    )
+    plan = FitPlan(_EPOCHS, _BATCH, _LEARNING_RATE)
+    fit(heads, loss_of, np.arange(len(targets)), plan, seed=seed, title="heads on the classifier's features")
     return heads

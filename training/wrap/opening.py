@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.data.dataset import Dataset
+from training.data.sources import open_labelled, split_labelled
 from training.wrap.classes import match_classes
 from training.wrap.diagnosis import check_fit
 from training.wrap.frozen import FrozenClassifier
-from training.wrap.labelled import load_labelled, split_labelled
 from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import InputSpec, PreprocessOptions, with_preset
 from training.wrap.source import TIMM, decide_source_input, read_source
@@ -52,7 +52,10 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     say(f"{source.kind}; takes {spec.describe()}")
     if spec.assumed:
         say(f"assumed, because nothing says otherwise: {' '.join(spec.assumed)}")
-    images, folders = load_labelled(options.data, spec.preprocess, options.cache)
+    labelled = open_labelled(options.data, spec.preprocess, options.cache)
+    if labelled.skipped:
+        say(f"warning: {labelled.skipped}")
+    images = labelled.images
     some = np.random.default_rng(options.seed).permutation(len(images))[:_TRIED_ON]
     standard = standardise(
         source,
@@ -65,9 +68,8 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     )
     for sentence in standard.found:
         say(sentence)
-    names, targets = match_classes(standard.classes, folders, options.classes, images.targets)
+    names, targets = match_classes(standard.classes, labelled.classes, options.classes, images.targets)
     for warning in check_fit(source, spec, standard.output, images.pixels(some), targets[some], names):
         say(f"warning: {warning}")
-    images = replace(images, targets=targets)
-    dataset = split_labelled(options.data, names, spec.preprocess, images, options.seed)
-    return Opened(standard.classifier, source.kind, spec, dataset)
+    labelled = replace(labelled, classes=names, images=replace(images, targets=targets))
+    return Opened(standard.classifier, source.kind, spec, split_labelled(labelled, options.seed))
