@@ -57,6 +57,7 @@ def test_byte_order_mark_of_a_spreadsheet_is_no_part_of_the_header(write, tmp_pa
     ("lines", "message"),
     [
         (["file,label", "a.png,b"], "set.csv has no column path; wanted the header path,label"),
+        (["path,label"], "set.csv lists no image"),
         (["path,label", "a.png,"], "set.csv line 2 lacks a path or a label"),
         (["path,label", "a.png,x", "a.png,y"], "set.csv line 3 lists a.png for the second time"),
         (["path,label,split", "a.png,x,dev"], "set.csv line 2 has split 'dev'; wanted train or test"),

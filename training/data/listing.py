@@ -42,6 +42,8 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
         if missing:
             raise ValueError(f"{file} has no column {', '.join(sorted(missing))}; wanted the header path,label[,split]")
         rows = list(reader)
+    if not rows:
+        raise ValueError(f"{file} lists no image; wanted a line path,label for each")
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         if not row["path"] or not row["label"]:

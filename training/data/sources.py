@@ -67,15 +67,14 @@ def load_dataset(
     spec = _own_or(spec, found.own, side)
     if found.train is None:
         raise ValueError(f"{source} has images to test with and none to learn from; add some")
-    rest, skipped = open_images(found.train(), spec, cache, limit_bytes)
+    images, skipped = open_images(found.train(), spec, cache, limit_bytes)
+    check_classes(found.name, found.classes, images.targets)
     if found.test is None:
-        images = rest
         rest, test = hold_out_test(images, seed)
     else:
-        images = rest
+        rest = images
         test, skipped_of_test = open_images(found.test(), spec, cache, limit_bytes)
         skipped += skipped_of_test
-    check_classes(found.name, found.classes, images.targets)
     parts = split_to_learn(found.name, rest, seed)
     return Dataset(found.name, found.classes, spec, **parts, test=test, skipped=skipped)
 
@@ -94,7 +93,7 @@ def open_labelled(source: str, spec: Preprocess, cache: Path, *, limit_bytes: in
     """
     found = _open(source, cache)
     unseen = found.test or found.train
-    assert unseen is not None, "a source has images"
+    assert unseen is not None, "a source has images to learn from, to test with, or both"
     images, skipped = open_images(unseen(), spec, cache, limit_bytes)
     check_classes(found.name, found.classes, images.targets)
     return Labelled(found.name, found.classes, spec, images, skipped)
