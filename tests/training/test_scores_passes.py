@@ -1,10 +1,9 @@
 """Further passes of a classifier: what they change about the network, and what they leave."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch import nn
 
 from training.classifier.network import Classifier, SmallResNet
@@ -119,15 +118,24 @@ def pixels(*pairs):
 
 
 def test_odin_moves_the_image_towards_its_answer_and_divides_by_the_temperature():
-    # Moved by .01 each: g = .51 + 100 * .11 = 11.51; the second image is on the flat side, g = .51.
+    # Moved by .01 each: g = .51 + 100 * .11 = 11.51; the second image is on the flat side, g = .51. Two classes: their
+    # log-odds at temperature 10 are g / 10, ten times that is g.
     scores = Odin(Ramp(), temperature=10.0, step=0.01)(pixels((0.5, 0.6), (0.5, 0.2)))["odin"]
-    assert scores.tolist() == pytest.approx([1 / (1 + math.exp(-1.151)), 1 / (1 + math.exp(-0.051))], rel=1e-5)
+    assert scores.tolist() == pytest.approx([11.51, 0.51], rel=1e-4)
 
 
-def test_odin_without_a_step_is_softmax_confidence_at_its_temperature():
+@pytest.mark.parametrize("temperature", [1.0, 5.0, 1000.0])
+def test_odin_without_a_step_is_the_softmax_confidence_at_its_temperature(temperature):
     logits = network()(images()).numpy()
-    scores = Odin(network(), temperature=5.0, step=0.0)(images())["odin"].numpy()
-    assert scores == pytest.approx(max_softmax(logits / 5))
+    scores = Odin(network(), temperature, step=0.0)(images())["odin"].numpy()
+    # Three classes: odin = T (log-odds + log 2).
+    assert expit(scores / temperature - np.log(2)) == pytest.approx(max_softmax(logits / temperature))
+
+
+def test_odin_tells_very_sure_answers_apart_in_float32():
+    # Log-odds of 40 and 50: softmax says 1 of both.
+    scores = Odin(Ramp(), temperature=1.0, step=0.0)(pixels((0.0, 0.9), (0.0, 1.0)))["odin"].float()
+    assert scores.tolist() == pytest.approx([40, 50], rel=1e-5)
 
 
 def test_odin_takes_the_smallest_step_that_tells_familiar_images_from_foreign_ones():
@@ -151,4 +159,5 @@ def test_passes_of_a_real_network_run_beside_each_other_over_batches():
 
     outputs = predict(everything, batches, torch.device("cpu"))
     assert outputs["flipped_logits"].shape == (10, 3)
-    assert outputs["odin"] == pytest.approx(max_softmax(outputs["logits"]))
+    # Three classes again, at temperature 1.
+    assert expit(outputs["odin"] - np.log(2)) == pytest.approx(max_softmax(outputs["logits"]))

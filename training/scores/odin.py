@@ -3,6 +3,7 @@
 arXiv:1706.02690. Familiar images gain more from the move than foreign ones do.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,11 @@ _BATCH = 128
 
 @dataclass(frozen=True, eq=False)
 class Odin:
-    """The pass: images (N, C, H, W) in [0, 1] -> odin (N,), max softmax(logits(x + step sign(gradient)) / T).
+    """The pass: images (N, C, H, W) in [0, 1] -> odin (N,), in the order of p = max softmax(logits(moved) / T).
 
-    The gradient is that of the logarithm of the largest probability at temperature T, by the image.
+    moved = x + step sign(gradient), the gradient being that of log max softmax(logits(x) / T) by the image. Given as
+    T (log p / (1 - p) + log(K - 1)), on the scale of a logit: p itself would be rounded away in float32, at a
+    temperature of 1 where it is nearly 1, at 1000 where it is nearly 1 / K.
     """
 
     classifier: nn.Module
@@ -72,6 +75,8 @@ def _towards_answer(classifier: nn.Module, images: Tensor, temperature: float) -
 
 @torch.no_grad()
 def _score(classifier: nn.Module, images: Tensor, temperature: float) -> Tensor:
-    """(N,); in float64, since at a temperature of 1000 all differences are in the last digits of float32."""
-    logits = torch.cat([classifier(batch) for batch in images.split(_BATCH)])
-    return (logits.double() / temperature).softmax(1).amax(1)
+    """The answer's logit less the soft mean of the others, (N,)."""
+    logits = torch.cat([classifier(batch) for batch in images.split(_BATCH)]).double()
+    ascending = (logits / temperature).sort(1).values
+    others = ascending[:, :-1].logsumexp(1) - math.log(logits.shape[1] - 1)
+    return temperature * (ascending[:, -1] - others)
