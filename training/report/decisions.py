@@ -98,7 +98,7 @@ def _panel(title: str, keys: tuple[str, str], counts: dict[str, Counts], thresho
     outline: dict[str, Any] = {"fill": True, "edgecolor": colour, "linewidth": 0.8}
     with drawing() as (figure, [ax]):
         ax.stairs(trusted, edges, facecolor=colour, label=trusted_label, **outline)
-        hatched = {"facecolor": PAPER, "hatch": "/////", "label": untrusted_label}
+        hatched: dict[str, Any] = {"facecolor": PAPER, "hatch": "/////", "label": untrusted_label}
         ax.stairs(trusted + untrusted, edges, baseline=trusted, **hatched, **outline)
         ax.axvline(threshold, color=INK, linestyle="--", linewidth=1)
         ax.set(title=title, xlabel="trust, P(right)", ylabel="answers", xlim=(0, 1))
