@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.training.report_example import PROMISE, by_hand, everything, many, shift_of
-from training.bootstrap import Interval
+from training.bootstrap import Interval, bootstrap, bootstrap_paired
+from training.metrics.ranking import auroc
 from training.report.content import Method, shift_row
 from training.report.drawing import drawing, to_svg
 from training.report.page import measure_content, write_report
@@ -107,6 +108,15 @@ def test_best_is_bold_with_its_equals_and_nothing_else():
     twin = Method("twin", content.trust, threshold=0.5)
     leaders = measure_content(replace(content, methods=(*content.methods, twin)), resamples=200).leaders
     assert leaders["auroc"] == leaders["aurc"] == leaders["brier_score"] == {"trust", "twin"}
+
+
+def test_intervals_are_those_of_the_bootstrap_and_bold_agrees_with_the_paired_one():
+    content = many()
+    table = measure_content(content, resamples=100)
+    trust, softmax = content.trust, content.method("softmax").score
+    assert table.intervals["softmax"]["auroc"] == bootstrap({"a": auroc}, softmax, content.correct, 100)["a"]
+    paired = bootstrap_paired({"a": auroc}, trust, softmax, content.correct, 100)["a"]
+    assert ("softmax" in table.leaders["auroc"]) == (paired.low <= 0)
 
 
 def test_leader_stands_in_bold_on_the_page(whole):
@@ -217,7 +227,7 @@ def test_worst_classes_show_the_mistakes_trusted_most(written):
 
 
 def test_names_are_text_never_markup(written):
-    page = written(by_hand(classes=("<b>a</b>", "b & <script>", "c")))[0]
+    page = written(by_hand(classes=("<b>a</b>", "b & <script>", "c of $1 and $2")))[0]
     assert "<script" not in page
     assert "<b>a" not in page
 

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from training.report.drawing import BLUE, INK, MUTED, ORANGE, PAPER, drawing, to_svg
+from training.report.drawing import BLUE, INK, MUTED, ORANGE, PAPER, drawing, shortened, to_svg
 from trust.score import trust_density
 
 Floats = NDArray[np.float64]
@@ -33,9 +33,9 @@ def spectrum_panel(names: Sequence[str], means: Floats, half: Floats, net_trust_
         ax.errorbar(means, range(len(names)), xerr=bars, fmt="o", color=BLUE, markersize=6, elinewidth=1.4)
         if len(names) == 2 * SHOWN:
             ax.axhline(SHOWN - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
-        ax.set_yticks(range(len(names)), names)
+        ax.set_yticks(range(len(names)), [shortened(name) for name in names])
         ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="mean question-answer trust")
-        ax.set_xlim(max(0.0, float((means - bars).min()) - 0.03), min(1.0, float((means + bars).max()) + 0.03))
+        ax.set_xlim(max(-0.015, float((means - bars).min()) - 0.03), min(1.015, float((means + bars).max()) + 0.03))
         alt = f"Dot plot of mean question-answer trust by class, from {names[0]} {means[0]:.3f} to {names[-1]} "
         return to_svg(figure, "spectrum", alt + f"{means[-1]:.3f}.")
 
@@ -69,7 +69,7 @@ def class_densities(trust: Mapping[str, Floats]) -> Markup:
             ax.fill_between(POINTS, floor, ridge, color=BLUE, alpha=0.35, linewidth=0)
             ax.plot(POINTS, ridge, color=BLUE, linewidth=1.1)
             ax.vlines(values.mean(), row + 0.1, floor, color=INK, linewidth=1.4)
-        ax.set_yticks(range(len(trust)), list(trust))
+        ax.set_yticks(range(len(trust)), [shortened(name) for name in trust])
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", visible=False)
         ax.set(title="By true class", xlabel="question-answer trust", xlim=(0, 1), ylim=(len(trust) - 0.4, -0.6))

@@ -23,6 +23,7 @@ LINES = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, (0, (1, 1.2))),
 """Colour and dash of the lines of a figure, in the order they are to be noticed."""
 
 PIXELS_A_POINT = 4 / 3
+LONGEST_NAME = 28
 
 _VARIABLES = {
     INK: "--ink",
@@ -38,6 +39,8 @@ _VARIABLES = {
 _STYLE: dict[Any, Any] = {
     # Text stays text: it can be selected, searched and read aloud, and takes the page's font.
     "svg.fonttype": "none",
+    # A dollar in a class's name is a dollar.
+    "text.parse_math": False,
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -106,6 +109,15 @@ def to_svg(figure: Figure, name: str, alt: str) -> Markup:
     svg = re.sub(r' d="[^"]*"', lambda path: _rounded(path[0]), svg)
     opening = f'<svg role="img" aria-label="{escape(alt)}" viewBox="0 0 {width:g} {height:g}"'
     return Markup(f'{opening} style="max-width: {width * PIXELS_A_POINT:.0f}px">{svg}')
+
+
+def shortened(name: str) -> str:
+    """A name that leaves room for the plot beside it.
+
+    >>> shortened("Arabian camel, dromedary, Camelus dromedarius")
+    'Arabian camel, dromedary...'
+    """
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3].rstrip(" ,") + "..."
 
 
 def _rounded(path: str) -> str:
