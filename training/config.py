@@ -6,68 +6,9 @@ from typing import Literal
 
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
-from training.oracle.losses import LossName
-from training.shift.corruptions import TRAINED_KINDS
-from training.shift.transforms import NAMELESS
-from trust.head import TrustInput
-
-RecipeName = Literal["default", "paper"]
-
-
-@dataclass(frozen=True)
-class OracleRecipe:
-    """How one oracle is made."""
-
-    head: Literal["mlp", "linear", "signed_distance"]
-    """Steep slope head on the backbone's features; signed distance is (w.x + b) / ||w||."""
-    class_head: bool
-    """Also name the class; its log-odds of the classifier's answer are the strongest sign under shift."""
-    labels: Literal["heldout", "training"]
-    """Images on which correctness is known: those the classifier never saw, or (as published) its training images."""
-    corrupted_share: float
-    """Share of each batch that goes through a random chain of corruptions."""
-    kinds: tuple[str, ...]
-    """Corruptions the chains are made of."""
-    heldout_repeats: int
-    """How often an epoch shows each held-out image (a training image: once)."""
-    epochs: int
-    learning_rate: float
-    loss: LossName = "steep_slope"
-    """What the steep slope head is fitted with."""
-    slope_correct: float = 1.0
-    slope_incorrect: float = 3.0
-
-    @property
-    def trust_inputs(self) -> tuple[TrustInput, ...]:
-        """What such an oracle gives the trust head, beside the classifier's confidence."""
-        own: tuple[TrustInput, ...] = ("own_log_odds",) if self.class_head else ()
-        return (*own, "confidence_log_odds", "oracle_logit")
-
-
-RECIPES: dict[RecipeName, OracleRecipe] = {
-    "default": OracleRecipe(
-        head="mlp",
-        class_head=True,
-        labels="heldout",
-        corrupted_share=0.8,
-        kinds=(*TRAINED_KINDS, *NAMELESS),
-        heldout_repeats=2,
-        epochs=3,
-        learning_rate=0.03,
-    ),
-    # Luo et al.: one linear head as a signed distance, training-set labels, clean images, one epoch.
-    "paper": OracleRecipe(
-        head="signed_distance",
-        class_head=False,
-        labels="training",
-        corrupted_share=0.0,
-        kinds=(),
-        heldout_repeats=0,
-        epochs=1,
-        learning_rate=0.01,
-    ),
-}
-
+from training.oracle.heads import HeadName
+from training.oracle.loss_table import LossName
+from training.oracle.recipes import RECIPES, Labels, OracleRecipe, RecipeName
 
 @dataclass(frozen=True)
 class TrainingConfig:

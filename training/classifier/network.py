@@ -18,14 +18,22 @@ SMALL_RESNET = "small_resnet"
 
 
 class Classifier(nn.Module):
-    """Pixels in [0, 1], (N, C, H, W) -> logits (N, K), with the features before the last layer at hand."""
+    """Pixels in [0, 1], (N, C, H, W) -> logits (N, K), with the features before the last layer at hand.
+
+    Args:
+        backbone: with timm's interface.
+        preprocess: its mean and std are applied here.
+        dropout: of the features on their way into the last layer, while training; something for Monte-Carlo dropout
+            to drop, on top of what the backbone itself may drop.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, backbone: nn.Module, preprocess: Preprocess, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1))
 
@@ -36,11 +44,31 @@ class Classifier(nn.Module):
 
     def logits_of(self, features: Tensor) -> Tensor:
         """Last layer, (N, D) -> (N, K)."""
-        return cast(Tensor, self.backbone.get_classifier()(features))  # type: ignore[operator]
+        return cast(Tensor, self.last_layer(self.dropout(features)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (N, K)."""
         return self.logits_of(self.features(images))
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """From features to logits."""
+        return cast(nn.Linear, self.backbone.get_classifier())  # type: ignore[operator]
+
+    @property
+    def feature_count(self) -> int:
+        """D."""
+        return self.last_layer.in_features
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.last_layer.out_features
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.mean.shape[1]
 
 
 def build_backbone(
