@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.classifier.network import Classifier
-from training.fit import predict
 from training.novelty import Novelty
 from training.oracle.network import Oracle
+from training.predict import predict
 from trust.preprocess import Pixels
 
 Outputs = dict[str, NDArray[np.float32]]

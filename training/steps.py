@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.calibrate import fit_temperature, fit_trust_head
@@ -15,11 +15,13 @@ from training.config import OracleRecipe, TrainingConfig
 from training.data.dataset import Dataset, Positions, Split, load_dataset
 from training.data.images import flip_and_shift, to_images, to_pixels
 from training.evaluate import evaluate, summarise
-from training.fit import fit, pick_device, predict
+from training.fit.loop import fit
+from training.fit.plan import FitPlan
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.network import Oracle
 from training.pair import ClassifierGraph, Pair
+from training.predict import pick_device, predict
 from training.run import Calibrated, Run
 from training.scores.posthoc import fit_posthoc
 from training.seeds import draw_seed
@@ -43,20 +45,12 @@ def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None
     classifier = _new_classifier(config, dataset).to(device)
     targets = torch.from_numpy(dataset.train.targets).to(device)
 
-    def loss_of(batch: Positions, _: int) -> Tensor:
+    def loss_of(model: nn.Module, batch: Positions, _: int) -> Tensor:
         images = flip_and_shift(to_images(dataset.train.pixels(batch), device))
-        return F.cross_entropy(classifier(images), targets[batch])
+        return F.cross_entropy(model(images), targets[batch])
 
-    fit(
-        classifier,
-        loss_of,
-        np.arange(len(dataset.train)),
-        epochs=config.classifier_epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.classifier_learning_rate,
-        seed=config.seed,
-        title="classifier",
-    )
+    plan = FitPlan(config.classifier_epochs, config.batch_size, config.classifier_learning_rate)
+    fit(classifier, loss_of, np.arange(len(dataset.train)), plan, seed=config.seed, title="classifier")
     run.save_weights("classifier", classifier)
 
 
