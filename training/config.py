@@ -4,11 +4,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from training.classifier.confidence import ConfidenceName
+from training.classifier.fit import ClassifierLoss, ClassifierLossName, classifier_plan
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
+from training.fit.plan import FitPlan, OptimizerName, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
 from training.oracle.recipes import RECIPES, Labels, OracleRecipe, RecipeName
+
+_OVERRIDES = {
+    "head": "head",
+    "labels": "labels",
+    "loss": "loss",
+    "slope_correct": "slope_correct",
+    "slope_incorrect": "slope_incorrect",
+    "paper_compat": "paper_compat",
+    "architecture": "oracle_backbone",
+    "pretrained": "oracle_pretrained",
+    "image_size": "oracle_image_size",
+    "epochs": "oracle_epochs",
+    "learning_rate": "oracle_learning_rate",
+    "optimizer": "oracle_optimizer",
+    "schedule": "oracle_schedule",
+    "momentum": "oracle_momentum",
+    "nesterov": "oracle_nesterov",
+    "weight_decay": "oracle_weight_decay",
+    "warmup": "oracle_warmup",
+}
+"""Field of the exported recipe, and the option that overrides it."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -40,10 +65,47 @@ class TrainingConfig:
     """Passes over the classifier's training images."""
     classifier_learning_rate: float = 0.1
     """Peak of the one-cycle schedule (SGD); take about 0.01 for pretrained weights."""
+    classifier_loss: ClassifierLossName = "cross_entropy"
+    """cross_entropy; crl, which ranks confidence by how often an image was answered right; or fmfp, flat minima."""
+    classifier_dropout: float = 0.0
+    """Share of the features dropped before the last layer while training, for Monte-Carlo dropout."""
+    crl_confidence: ConfidenceName = "softmax"
+    """What the correctness ranking loss ranks."""
+    crl_weight: float = 1.0
+    """What the correctness ranking loss counts against cross entropy."""
+    folds: int = 5
+    """Classifiers that judge the training images of a recipe with labels crossfit, each those it never saw."""
     recipe: RecipeName = "default"
     """How the exported oracle is made."""
     loss: LossName | None = None
     """What the oracle's correctness head is fitted with; the recipe's (steep slope) where not given."""
+    head: HeadName | None = None
+    """The oracle's correctness head; the recipe's where not given, as with all that follows."""
+    labels: Labels | None = None
+    """Images on which correctness is known."""
+    slope_correct: float | None = None
+    """Of the steep slope loss: the larger, the dearer a correct answer that is distrusted."""
+    slope_incorrect: float | None = None
+    """Of the steep slope loss: the larger, the dearer an incorrect answer that is trusted."""
+    paper_compat: bool = False
+    """Average cross entropy and focal loss over the published code's (B, B) broadcast; for comparison alone."""
+    oracle_backbone: str | None = None
+    """Another backbone than the classifier's for the oracle, with its own normalisation."""
+    oracle_pretrained: bool = False
+    """Start that backbone from timm's published weights."""
+    oracle_weights: Path | None = None
+    """Start that backbone from this local checkpoint."""
+    oracle_image_size: int | None = None
+    """Side in pixels to which that backbone's graph resizes its images; its own where not given."""
+    oracle_learning_rate: float | None = None
+    """Peak of the oracle's schedule."""
+    oracle_optimizer: OptimizerName | None = None
+    oracle_schedule: ScheduleName | None = None
+    oracle_momentum: float | None = None
+    oracle_nesterov: bool | None = None
+    oracle_weight_decay: float | None = None
+    oracle_warmup: float | None = None
+    """Share of the steps in which the one-cycle schedule rises."""
     oracle_epochs: int | None = None
     """Passes over the oracle's images; the recipe's where not given."""
     oracle_seeds: int = 3
@@ -59,12 +121,39 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.classifier_dropout < 1:
+            raise ValueError(f"classifier_dropout is {self.classifier_dropout:g}; wanted a share from 0 to below 1")
+        if self.oracle_backbone is None and (self.oracle_pretrained or self.oracle_weights or self.oracle_image_size):
+            raise ValueError(
+                "oracle_pretrained, oracle_weights and oracle_image_size are of an oracle_backbone; name it"
+            )
+        # A recipe refuses what contradicts itself: before anything is trained.
+        for name in self.recipes:
+            self.oracle_recipe(name)
+
     def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
         """A recipe as this run makes it: the exported one with the options that override it."""
-        chosen = RECIPES[name]
         if name != self.recipe:
-            return chosen
-        return replace(chosen, epochs=self.oracle_epochs or chosen.epochs, loss=self.loss or chosen.loss)
+            return RECIPES[name]
+        chosen = {field: getattr(self, option) for field, option in _OVERRIDES.items()}
+        return replace(RECIPES[name], **{field: value for field, value in chosen.items() if value is not None})
+
+    @property
+    def needs_folds(self) -> bool:
+        """Whether an oracle of this run learns from cross-fitted verdicts."""
+        return any(self.oracle_recipe(name).labels == "crossfit" for name in self.recipes)
+
+    @property
+    def classifier_plan(self) -> FitPlan:
+        """How the classifier is fitted."""
+        rate = self.classifier_learning_rate
+        return classifier_plan(self.classifier_loss, self.classifier_epochs, self.batch_size, rate)
+
+    @property
+    def chosen_classifier_loss(self) -> ClassifierLoss:
+        """What it is fitted with."""
+        return ClassifierLoss(self.classifier_loss, self.crl_confidence, self.crl_weight)
 
     @property
     def recipes(self) -> tuple[RecipeName, ...]:

@@ -101,8 +101,24 @@ def build_backbone(
             options["img_size"] = image_size
         backbone = _create(name, pretrained, options)
     if weights is not None:
-        _load_weights(backbone, weights)
+        load_weights(backbone, weights)
     return backbone
+
+
+def load_weights(backbone: nn.Module, weights: Path) -> None:
+    """Loads a local checkpoint into a backbone, but for a last layer of another size.
+
+    Raises:
+        ValueError: the checkpoint does not fit the network.
+    """
+    state = timm.models.load_state_dict(str(weights), weights_only=True)
+    own = backbone.state_dict()
+    last = backbone.get_classifier()  # type: ignore[operator]
+    last_layer = {name for name in own for p in last.parameters() if own[name].data_ptr() == p.data_ptr()}
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if missing := own.keys() - fitting.keys() - last_layer:
+        raise ValueError(f"{weights} does not fit this backbone: {len(missing)} tensors missing, first {min(missing)}")
+    backbone.load_state_dict(fitting, strict=False)
 
 
 def data_config(name: str, image_size: int | None) -> Preprocess:
@@ -188,14 +204,3 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         raise ValueError(
             f"pretrained weights of {name} cannot be loaded here ({type(error).__name__}); give --weights FILE"
         ) from error
-
-
-def _load_weights(backbone: nn.Module, weights: Path) -> None:
-    state = timm.models.load_state_dict(str(weights), weights_only=True)
-    own = backbone.state_dict()
-    last = backbone.get_classifier()  # type: ignore[operator]
-    last_layer = {name for name in own for p in last.parameters() if own[name].data_ptr() == p.data_ptr()}
-    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
-    if missing := own.keys() - fitting.keys() - last_layer:
-        raise ValueError(f"{weights} does not fit this backbone: {len(missing)} tensors missing, first {min(missing)}")
-    backbone.load_state_dict(fitting, strict=False)

@@ -15,10 +15,13 @@ from training.data.images import flip_and_shift, to_images
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
 from training.fit.record import Record
-from training.oracle.jury import CrossFit, Jury
+from training.oracle.answers import cache_answers
+from training.oracle.jury import CrossFit, Jury, call_jury
 from training.oracle.loss_table import LOSSES, LossOptions, oracle_loss, verdict_weights
-from training.oracle.network import Oracle
+from training.oracle.network import AnyOracle, Oracle
 from training.oracle.recipes import OracleRecipe
+from training.oracle.shared import SharedOracle
+from training.oracle.shared_fit import fit_shared_oracle
 from training.oracle.verdicts import VerdictCounts
 from training.seeds import draw_seed
 from training.shift.corruptions import corrupt_in_chains
@@ -35,13 +38,14 @@ def fit_oracle(
     crossfit: CrossFit | None = None,
     weights: Path | None = None,
     record: Record | None = None,
-) -> Oracle:
+) -> AnyOracle:
     """An oracle for a frozen classifier, on the classifier's device.
 
     Correctness is what the classifier itself answers on the very image of the batch, corrupted or not. With held-out
     labels it counts only on the oracle split, whose images the classifier never saw; the class head learns from both.
     With cross-fitted labels the training images are judged too, each by the fold that never saw it. Weights of a
-    balanced loss come from a first pass over the images whose verdict is known.
+    balanced loss come from a first pass over the images whose verdict is known. A shared backbone's heads are fitted
+    on features computed once.
 
     Args:
         classifier: in evaluation mode; not changed.
@@ -57,13 +61,16 @@ def fit_oracle(
     Raises:
         ValueError: all verdicts are of one kind; an architecture or weights that cannot be had.
     """
-    torch.manual_seed(seed)
     device = next(classifier.parameters()).device
+    jury = call_jury(classifier, len(dataset.train), len(dataset.oracle), recipe.labels, crossfit)
+    if recipe.backbone == "shared":
+        return _fit_shared(classifier, dataset, recipe, jury, plan=plan, seed=seed, title=title, record=record)
+    torch.manual_seed(seed)
     oracle = Oracle(classifier, recipe)
     if weights is not None:
         load_weights(oracle.network.backbone, weights)
     oracle.to(device)
-    lesson = _Lesson(dataset, recipe, Jury(classifier, len(dataset.train), recipe.labels, crossfit), device)
+    lesson = _Lesson(dataset, recipe, jury, device)
     positions = lesson.positions()
     options = LossOptions(
         recipe.slope_correct,
@@ -83,17 +90,52 @@ def fit_oracle(
     return oracle
 
 
+def _fit_shared(
+    classifier: Classifier,
+    dataset: Dataset,
+    recipe: OracleRecipe,
+    jury: Jury,
+    *,
+    plan: FitPlan,
+    seed: int,
+    title: str,
+    record: Record | None,
+) -> SharedOracle:
+    """From features computed once: of each image as it is, and of as many corrupted copies as the share asks for."""
+    device = next(classifier.parameters()).device
+    split = dataset.train + dataset.oracle
+    clean, corrupted = cache_answers(classifier, split, jury, device), None
+    if recipe.corrupted_share:
+        copies = max(1, round(recipe.corrupted_share / (1 - recipe.corrupted_share)))
+        again = np.tile(np.arange(len(split)), copies)
+        copied = Jury(jury.judges, jury.judge_of[again])
+        corrupted = cache_answers(classifier, split.take(again), copied, device, recipe.kinds, seed)
+    return fit_shared_oracle(
+        clean.features,
+        clean.logits,
+        clean.targets,
+        recipe,
+        seed,
+        corrupted=corrupted,
+        batch_size=plan.batch_size,
+        device=device,
+        title=title,
+        record=record,
+    )
+
+
 class _Lesson:
     """The images an oracle learns from, and what it is told of them."""
 
     def __init__(self, dataset: Dataset, recipe: OracleRecipe, jury: Jury, device: torch.device) -> None:
-        self.split, self.recipe, self.jury, self.device = dataset.train + dataset.oracle, recipe, jury, device
+        self.split, self.seen = dataset.train + dataset.oracle, len(dataset.train)
+        self.recipe, self.jury, self.device = recipe, jury, device
         self.targets = torch.from_numpy(self.split.targets).to(device)
 
     def positions(self) -> Positions:
         """One epoch's images: the training images once, those held out as often as the recipe says."""
-        heldout = np.arange(self.jury.seen, len(self.split))
-        return np.concatenate([np.arange(self.jury.seen), np.tile(heldout, self.recipe.heldout_repeats)])
+        seen = np.arange(self.seen)
+        return np.concatenate([seen, np.tile(np.arange(self.seen, len(self.split)), self.recipe.heldout_repeats)])
 
     def images(self, batch: Positions, draw: int) -> Tensor:
         """As the oracle sees them, (n, C, H, W): some corrupted, mirrored and moved."""

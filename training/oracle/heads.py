@@ -1,5 +1,6 @@
 """Heads that turn features into the oracle's logit."""
 
+import itertools
 from typing import Literal
 
 import torch
@@ -39,6 +40,6 @@ def slope_head(name: HeadName, inputs: int) -> nn.Module:
 def _dense(*widths: int) -> nn.Sequential:
     """Dense layers between these widths, a ReLU between two of them."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])

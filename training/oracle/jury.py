@@ -14,6 +14,9 @@ from training.oracle.verdicts import Verdicts, judge
 
 Positions = NDArray[np.int64]
 
+NOBODY = -1
+"""Judge of an image whose verdict is not known."""
+
 
 @dataclass(frozen=True)
 class CrossFit:
@@ -23,22 +26,6 @@ class CrossFit:
     """K of them, frozen, in evaluation mode."""
     fold_of: Positions
     """(N,) which fold a training image belongs to, hence which classifier never saw it."""
-
-    @torch.no_grad()
-    def logits(self, images: Tensor, positions: Positions) -> Tensor:
-        """Of each image the answer of the classifier that never saw it, (n, K).
-
-        Args:
-            images: (n, C, H, W) in [0, 1].
-            positions: (n,) of the images among the training images.
-        """
-        folds = torch.from_numpy(self.fold_of[positions]).to(images.device)
-        out = torch.empty(len(images), self.classifiers[0].classes, device=images.device)
-        for fold, classifier in enumerate(self.classifiers):
-            own = folds == fold
-            if own.any():
-                out[own] = classifier(images[own])
-        return out
 
 
 def fold_of_each(images: int, folds: int, seed: int) -> Positions:
@@ -57,43 +44,50 @@ def fold_of_each(images: int, folds: int, seed: int) -> Positions:
 
 @dataclass(frozen=True)
 class Jury:
-    """Verdicts on the images an oracle learns from: first the classifier's training images, then those held out."""
+    """Verdicts on images by whoever may judge them."""
 
-    classifier: Classifier
+    judges: Sequence[Classifier]
     """Frozen, in evaluation mode."""
-    seen: int
-    """How many of the images the classifier was trained on."""
-    labels: Labels
-    """Where verdicts are known."""
-    crossfit: CrossFit | None = None
-    """For labels `crossfit`."""
-
-    def __post_init__(self) -> None:
-        if self.labels == "crossfit" and self.crossfit is None:
-            raise ValueError("labels crossfit without classifiers of the folds; run `trustserve-train folds` first")
+    judge_of: Positions
+    """(N,) which of them judges an image, or NOBODY."""
 
     def known(self, batch: Positions) -> NDArray[np.bool_]:
         """Of which images at these positions a verdict is known, (n,)."""
-        return (batch >= self.seen) | (self.labels != "heldout")
+        return self.judge_of[batch] != NOBODY
 
     @torch.no_grad()
     def verdicts(self, images: Tensor, batch: Positions, targets: Tensor) -> Verdicts:
-        """On the very images given, corrupted or not; all of known verdict.
+        """On the very images given, corrupted or not; each of known verdict.
 
         Args:
             images: (n, C, H, W) in [0, 1].
             batch: (n,) their positions.
             targets: (n,) their classes.
         """
-        return judge(self._logits(images, batch), targets)
+        judge_of = torch.from_numpy(self.judge_of[batch]).to(images.device)
+        logits = torch.empty(len(images), self.judges[0].classes, device=images.device)
+        for number in judge_of.unique().tolist():
+            own = judge_of == number
+            logits[own] = self.judges[number](images[own])
+        return judge(logits, targets)
 
-    def _logits(self, images: Tensor, batch: Positions) -> Tensor:
-        if self.crossfit is None or self.labels != "crossfit":
-            return self.classifier(images)
-        held = torch.from_numpy(batch >= self.seen).to(images.device)
-        out = torch.empty(len(images), self.classifier.classes, device=images.device)
-        if held.any():
-            out[held] = self.classifier(images[held])
-        if not held.all():
-            out[~held] = self.crossfit.logits(images[~held], batch[batch < self.seen])
-        return out
+
+def call_jury(
+    classifier: Classifier, seen: int, heldout: int, labels: Labels, crossfit: CrossFit | None = None
+) -> Jury:
+    """The jury of some labels, over the classifier's training images and then those it never saw.
+
+    Args:
+        classifier: judges what it never saw, and with labels `training` its training images too.
+        seen, heldout: how many images of either.
+        labels: whose verdicts count.
+        crossfit: judges the training images with labels `crossfit`.
+
+    Raises:
+        ValueError: labels `crossfit` without it.
+    """
+    if labels == "crossfit":
+        if crossfit is None:
+            raise ValueError("labels crossfit without classifiers of the folds; run `trustserve-train folds` first")
+        return Jury([classifier, *crossfit.classifiers], np.append(crossfit.fold_of + 1, np.zeros(heldout, int)))
+    return Jury([classifier], np.repeat([0 if labels == "training" else NOBODY, 0], [seen, heldout]))

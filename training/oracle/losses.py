@@ -60,9 +60,7 @@ def cross_entropy_loss(oracle_logits: Tensor, correct: Tensor, weights: Tensor |
     return _mean(F.binary_cross_entropy_with_logits(oracle_logits, correct.float(), reduction="none"), weights)
 
 
-def focal_loss(
-    oracle_logits: Tensor, correct: Tensor, gamma: float = 2.0, weights: Tensor | None = None
-) -> Tensor:
+def focal_loss(oracle_logits: Tensor, correct: Tensor, gamma: float = 2.0, weights: Tensor | None = None) -> Tensor:
     """Mean of (1 - p)^gamma times cross entropy, p the probability given to the truth (Lin et al., arXiv:1708.02002).
 
     >>> round(focal_loss(torch.tensor([0.0]), torch.tensor([True])).item(), 4)    # (1/2)^2 log 2

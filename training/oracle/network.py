@@ -6,6 +6,7 @@ opinion that survives shift. The encoder below them starts as a copy of the clas
 """
 
 import copy
+import dataclasses
 from typing import cast
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from training.classifier.network import SMALL_RESNET, Classifier, build_backbone, data_config
 from training.oracle.heads import slope_head
 from training.oracle.recipes import OracleRecipe
+from training.oracle.shared import SharedOracle
 from trust.preprocess import Preprocess
 
 
@@ -67,6 +69,16 @@ class Oracle(nn.Module):
         if self.still:
             self.network.eval()
         return self
+
+
+AnyOracle = Oracle | SharedOracle
+
+
+def empty_oracle(classifier: Classifier, recipe: OracleRecipe) -> AnyOracle:
+    """An oracle as the recipe shapes it, to load trained weights into; nothing is fetched."""
+    if recipe.backbone == "shared":
+        return SharedOracle(classifier.feature_count, classifier.classes, recipe)
+    return Oracle(classifier, dataclasses.replace(recipe, pretrained=False))
 
 
 def _other_encoder(classifier: Classifier, recipe: OracleRecipe) -> Classifier:

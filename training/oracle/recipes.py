@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LOSSES, LossName
 from training.shift.corruptions import TRAINED_KINDS
@@ -12,8 +13,6 @@ from trust.head import TrustInput
 RecipeName = Literal["default", "paper", "confidnet", "shared"]
 Labels = Literal["heldout", "training", "crossfit"]
 Backbone = Literal["finetuned", "frozen", "shared"]
-OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["one_cycle", "step", "cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,14 @@ class OracleRecipe:
     """
 
     head: HeadName
-    """Steep slope head on the backbone's features; signed distance is (w.x + b) / ||w||, confidnet five dense layers."""
+    """On the backbone's features, for the oracle's logit; signed distance is (w.x + b) / ||w||, confidnet 5 layers."""
     class_head: bool
     """Also name the class; its log-odds of the classifier's answer are the strongest sign under shift."""
     labels: Labels
     """Images on which correctness is known: those the classifier never saw; (as published) its training images; or
     beside the former also the latter, each judged by a classifier trained on the other folds."""
     corrupted_share: float
-    """Share of each batch that goes through a random chain of corruptions."""
+    """Share of each batch that goes through a random chain of corruptions; with a shared backbone of all rows."""
     kinds: tuple[str, ...]
     """Corruptions the chains are made of."""
     heldout_repeats: int
@@ -81,11 +80,33 @@ class OracleRecipe:
             raise ValueError(f"paper_compat with loss {self.loss}: the published code broadcasts {able} alone")
         if self.finetune_epochs and self.backbone != "frozen":
             raise ValueError(f"finetune_epochs {self.finetune_epochs} with a backbone {self.backbone}; wanted frozen")
+        if self.backbone == "shared" and self.corrupted_share == 1:
+            raise ValueError("corrupted_share 1 with a shared backbone: it learns from each image as it is too")
         if self.backbone == "shared" and self.architecture is not None:
             raise ValueError(
                 f"architecture {self.architecture} with a shared backbone, which is the classifier's; "
                 "leave it out or take backbone frozen"
             )
+
+    def plan(self, batch_size: int, accumulation: int = 1, precision: Precision = "fp32") -> FitPlan:
+        """How the oracle is fitted; of a frozen backbone, its heads.
+
+        Raises:
+            ValueError: naming a field that cannot be.
+        """
+        return FitPlan(
+            epochs=self.epochs,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            accumulation=accumulation,
+            precision=precision,
+        )
 
     @property
     def loss_label(self) -> str:

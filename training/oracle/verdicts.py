@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -36,7 +35,7 @@ class VerdictCounts:
     def of(cls, correct: Tensor) -> "VerdictCounts":
         """Counts of verdicts (N,) bool.
 
-        >>> VerdictCounts.of(torch.tensor([True, False, True]))
+        >>> VerdictCounts.of(Tensor([1, 0, 1]).bool())
         VerdictCounts(correct=2, incorrect=1)
         """
         right = int(correct.sum())
