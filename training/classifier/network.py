@@ -33,7 +33,7 @@ class Classifier(nn.Module):
     def __init__(self, backbone: nn.Module, preprocess: Preprocess, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1))
 

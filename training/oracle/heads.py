@@ -33,12 +33,12 @@ def slope_head(name: HeadName, inputs: int) -> nn.Module:
     if name == "linear":
         return nn.Linear(inputs, 1)
     if name == "mlp":
-        return _dense(inputs, 64, 1)
-    return _dense(inputs, *[_CONFIDNET_WIDTH] * 4, 1)
+        return dense(inputs, 64, 1)
+    return dense(inputs, *[_CONFIDNET_WIDTH] * 4, 1)
 
 
-def _dense(*widths: int) -> nn.Sequential:
-    """Dense layers between these widths, a ReLU between two of them."""
+def dense(*widths: int) -> nn.Sequential:
+    """Dense layers between these widths, with a ReLU between each two."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]

@@ -164,16 +164,16 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         schedule="constant",
         weight_decay=0.0,
     ),
-    # Heads on the classifier's own features, clean and corrupted, where the classifier never saw the image.
+    # Heads on the classifier's own features, of clean and corrupted images that the classifier never saw.
     "shared": OracleRecipe(
         head="mlp",
-        class_head=False,
+        class_head=True,
         labels="heldout",
-        corrupted_share=0.0,
-        kinds=(),
+        corrupted_share=0.5,
+        kinds=(*TRAINED_KINDS, *NAMELESS),
         heldout_repeats=1,
         epochs=20,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         backbone="shared",
         optimizer="adam",
     ),

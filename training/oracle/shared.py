@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from training.oracle.heads import slope_head
+from training.oracle.heads import dense, slope_head
 from training.oracle.recipes import OracleRecipe
+
+_CLASS_WIDTH = 256
 
 
 class SharedOracle(nn.Module):
@@ -24,7 +26,7 @@ class SharedOracle(nn.Module):
         self.register_buffer("mean", torch.zeros(feature_count))
         self.register_buffer("std", torch.ones(feature_count))
         self.slope_head = slope_head(recipe.head, feature_count)
-        self.class_head = nn.Linear(feature_count, classes) if recipe.class_head else None
+        self.class_head = dense(feature_count, _CLASS_WIDTH, classes) if recipe.class_head else None
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Named outputs, as the exported graph gives them."""
