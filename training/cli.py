@@ -11,23 +11,40 @@ from cyclopts.config import Toml
 from rich.console import Console
 
 from training.bundle.compare import compare_rows
-from training.bundle.export import export_bundle
+from training.bundle.export import PARITY_IMAGES, Release, export_bundle
 from training.bundle.graphs import ExportError
+from training.bundle.networks import TorchNetworks
 from training.bundle.reference import read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
-from training.config import TrainingConfig
+from training.config import TrainingConfig, provenance
 from training.data.dataset import Dataset
 from training.report import tables
 from training.run import MissingStep, Run
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
-from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_folds, train_oracles
-from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
-from trust.manifest import BundleError
+from training.steps import (
+    calibrate,
+    choose_served,
+    load_pair,
+    measure,
+    open_dataset,
+    train_classifier,
+    train_folds,
+    train_oracles,
+)
+from training.threshold import (
+    choose_threshold,
+    choose_thresholds_by_class,
+    threshold_at_cost,
+    threshold_at_coverage,
+    threshold_at_tpr,
+)
+from trust.manifest import BundleError, read_manifest
 
 Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
 
-_RULE = Parameter(group=Group("Instead of a promise", validator=validators.mutually_exclusive), negative_iterable="")
+_RULES = Group("Another rule", validator=validators.mutually_exclusive)
+_RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
 
 app = App(
     name="trustserve-train",
@@ -118,6 +135,7 @@ def run_threshold(
     coverage: Annotated[float | None, _RULE] = None,
     tpr: Annotated[float | None, _RULE] = None,
     cost: Annotated[tuple[float, float] | None, _RULE] = None,
+    by_class: Annotated[bool, _RULE] = False,
     write: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Choose another threshold for a bundle, on its own reference images; by a promised error rate if not said else.
@@ -129,6 +147,7 @@ def run_threshold(
         coverage: trust this share of the answers instead.
         tpr: trust this share of the correct answers instead.
         cost: least cost instead: of a wrong trust, and of a wrong distrust.
+        by_class: keep the promise for each predicted class by itself, each with a threshold of its own.
         write: put it into the bundle's manifest and card.
     """
     answers = read_reference(bundle)
@@ -139,9 +158,14 @@ def run_threshold(
         threshold = threshold_at_tpr(trust, correct, _share("--tpr", tpr))
     elif cost is not None:
         threshold = threshold_at_cost(trust, correct, *cost)
+    elif by_class:
+        classes = len(read_manifest(bundle).classes)
+        threshold = choose_thresholds_by_class(
+            trust, correct, answers.predicted, classes, _share("--risk", risk), _share("--confidence", confidence)
+        )
     else:
         threshold = choose_threshold(trust, correct, _share("--risk", risk), _share("--confidence", confidence))
-    rows = describe_threshold(trust, correct, threshold.value, confidence).items()
+    rows = describe_threshold(answers, threshold, confidence).items()
     console.print(threshold.statement, highlight=False)
     console.print(tables.terminal_table([["reference images", ""], *map(list, rows)], str(bundle)))
     if write:
@@ -187,12 +211,24 @@ def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     # On the CPU wherever it was trained: parity is with onnxruntime's CPU arithmetic.
     pair, calibrated = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
-    head, threshold = calibrated.heads[next(iter(pair.oracles))], calibrated.threshold
+    compared = dataset.test.pixels(slice(PARITY_IMAGES))
+    head, threshold, gate = choose_served(config, TorchNetworks(pair, compared), calibrated, dataset.reference)
     results = run.load_json("results", "evaluate")
-    card = tables.card(config, dataset, head, threshold, results)
-    place = export_bundle(config, dataset, pair, head, threshold, results, card)
+    release = Release(
+        name=config.name,
+        description=f"{config.backbone} and its oracle, trained on {dataset.name}",
+        head=head,
+        threshold=threshold,
+        gate=gate,
+        results=results,
+        card=tables.card(config, dataset, head, threshold, gate, results),
+        provenance=provenance(config),
+    )
+    served = TorchNetworks(pair, compared, with_oracle=gate.serves == "oracle")
+    place = export_bundle(config.models, release, served, dataset, config.seed)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    console.print(f"{threshold.statement}\nBundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")
+    console.print(f"{gate.statement}\n{threshold.statement}", highlight=False)
+    console.print(f"Bundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")
 
 
 if __name__ == "__main__":

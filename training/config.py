@@ -1,8 +1,9 @@
 """What a training run does: one frozen dataclass; the command line is made from it and the manifest records it."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from training.classifier.confidence import ConfidenceName
 from training.classifier.fit import ClassifierLoss, ClassifierLossName, classifier_plan
@@ -12,6 +13,8 @@ from training.fit.plan import FitPlan, OptimizerName, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
 from training.oracle.recipes import RECIPES, Labels, OracleRecipe, RecipeName
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
+from trust.manifest import NAME_PATTERN
 
 _OVERRIDES = {
     "head": "head",
@@ -62,7 +65,7 @@ class TrainingConfig:
     batch_size: int = 128
     """Images a step."""
     classifier_epochs: int = 18
-    """Passes over the classifier's training images."""
+    """Passes over the classifier's training images; 0: the weights it starts from stay as they are."""
     classifier_learning_rate: float = 0.1
     """Peak of the one-cycle schedule (SGD); take about 0.01 for pretrained weights."""
     classifier_loss: ClassifierLossName = "cross_entropy"
@@ -121,14 +124,35 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    force: bool = False
+    """Export the oracle even where the gate does not promote it; the manifest says so."""
+
     def __post_init__(self) -> None:
-        if not 0 <= self.classifier_dropout < 1:
-            raise ValueError(f"classifier_dropout is {self.classifier_dropout:g}; wanted a share from 0 to below 1")
-        if self.oracle_backbone is None and (self.oracle_pretrained or self.oracle_weights or self.oracle_image_size):
-            raise ValueError(
-                "oracle_pretrained, oracle_weights and oracle_image_size are of an oracle_backbone; name it"
-            )
-        # A recipe refuses what contradicts itself: before anything is trained.
+        # Now, not after hours of training.
+        for option in ("batch_size", "oracle_seeds"):
+            _require(getattr(self, option) >= 1, option, getattr(self, option), "at least 1")
+        for option in ("classifier_learning_rate", "clean_weight"):
+            _require(getattr(self, option) > 0, option, getattr(self, option), "a number above 0")
+        for option in ("risk", "confidence"):
+            _require(0 < getattr(self, option) < 1, option, getattr(self, option), "a share between 0 and 1")
+        _require(
+            self.oracle_epochs is None or self.oracle_epochs >= 1, "oracle_epochs", self.oracle_epochs, "at least 1"
+        )
+        _require(self.image_size is None or self.image_size >= 8, "image_size", self.image_size, "at least 8 pixels")
+        _require(self.weights is None or self.weights.is_file(), "weights", self.weights, "a file that exists")
+        wanted = "letters, digits, '.', '_' and '-', at most 64, for it names a folder and a metric's label"
+        _require(bool(re.fullmatch(NAME_PATTERN, self.name)), "name", self.name, wanted)
+        fewest = 0 if self.pretrained or self.weights else 1
+        wanted = "at least 1, or 0 with weights to start from"
+        _require(self.classifier_epochs >= fewest, "classifier_epochs", self.classifier_epochs, wanted)
+        dropout, weights = self.classifier_dropout, self.oracle_weights
+        _require(0 <= dropout < 1, "classifier_dropout", dropout, "a share from 0 to below 1")
+        _require(self.folds >= 2, "folds", self.folds, "at least 2")
+        _require(weights is None or weights.is_file(), "oracle_weights", weights, "a file that exists")
+        own = not (self.oracle_pretrained or weights or self.oracle_image_size)
+        wanted = "a name, for --oracle-pretrained, --oracle-weights and --oracle-image-size are about it"
+        _require(own or self.oracle_backbone is not None, "oracle_backbone", self.oracle_backbone, wanted)
+        # A recipe refuses what contradicts itself.
         for name in self.recipes:
             self.oracle_recipe(name)
 
@@ -159,3 +183,20 @@ class TrainingConfig:
     def recipes(self) -> tuple[RecipeName, ...]:
         """Recipes trained in this run, the exported one first."""
         return (self.recipe, "paper") if self.compare_paper and self.recipe != "paper" else (self.recipe,)
+
+
+def _require(holds: bool, option: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ValueError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")
+
+
+def provenance(config: TrainingConfig) -> dict[str, Any]:
+    """What a bundle records of its run: every option but paths of this machine, and the exported oracle's recipe."""
+    recipe = config.oracle_recipe(config.recipe)
+    paths = ("run", "models", "weights", "oracle_weights")
+    return {
+        "config": {key: value for key, value in asdict(config).items() if key not in paths},
+        "recipe": asdict(recipe) | {"kinds": list(recipe.kinds)},
+        "trained_kinds": list(TRAINED_KINDS),
+        "unseen_kinds": list(UNSEEN_KINDS),
+    }

@@ -59,6 +59,29 @@ def evaluate(pair: Pair, calibrated: Calibrated, dataset: Dataset, config: Train
     }
 
 
+def corrupted_copies(split: Split, kind: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
+    """Batches of all images under one kind of corruption, a third at each severity, and their targets.
+
+    In an order that the seed alone decides: the n-th image is the same under every kind.
+    """
+    # Shuffled, or chunks of one draw would follow the data's order.
+    order = np.random.default_rng(seed).permutation(len(split))
+    thirds = dict(zip(SEVERITIES, np.array_split(order, len(SEVERITIES)), strict=True))
+
+    def batches() -> Iterator[Pixels]:
+        for severity, part in thirds.items():
+            for number, pixels in enumerate(split.take(part).batches()):
+                drawn = draw_seed(seed, severity, number)
+                yield to_pixels(corrupt(to_images(pixels, _CPU), kind, severity, drawn))
+
+    return batches(), split.targets[order]
+
+
+def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
+    """Batches of the test images under a condition, and their targets."""
+    return (test.batches(), test.targets) if condition == CLEAN else corrupted_copies(test, condition, seed)
+
+
 def _row(oracle: str, method: str, config: TrainingConfig) -> str | None:
     """Row of a method of one oracle; a recipe trained for comparison stands there with its logit alone."""
     recipe = next(name for name in config.recipes if oracle.startswith(f"{name}-"))
@@ -68,23 +91,6 @@ def _row(oracle: str, method: str, config: TrainingConfig) -> str | None:
     if recipe == config.recipe:
         return row
     return f"{row} ({recipe} recipe)" if method == ORACLE_LOGIT else None
-
-
-def _condition(test: Split, condition: str, seed: int) -> tuple[Iterator[Pixels], Targets]:
-    """Batches of the test images under a condition, and their targets."""
-    if condition == CLEAN:
-        return test.batches(), test.targets
-    # A third of the images at each severity; shuffled, or chunks of one draw would follow the data's order.
-    order = np.random.default_rng(seed).permutation(len(test))
-    thirds = dict(zip(SEVERITIES, np.array_split(order, len(SEVERITIES)), strict=True))
-
-    def batches() -> Iterator[Pixels]:
-        for severity, part in thirds.items():
-            for number, pixels in enumerate(test.take(part).batches()):
-                drawn = draw_seed(seed, severity, number)
-                yield to_pixels(corrupt(to_images(pixels, _CPU), condition, severity, drawn))
-
-    return batches(), test.targets[order]
 
 
 def _rows(pair: Pair, calibrated: Calibrated, reference: Split, config: TrainingConfig) -> Rows:

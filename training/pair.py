@@ -51,16 +51,23 @@ class Pair:
         Args:
             batches: (n, H, W, C) uint8 each.
         """
+        found = self._everything(batches)
+        return {oracle: _of(found, "") | _of(found, oracle) for oracle in self.oracles}
 
+    def served(self, batches: Iterable[Pixels]) -> Outputs:
+        """All named outputs of the classifier and, where there is one, of the first oracle: what a bundle will say."""
+        found = self._everything(batches)
+        return _of(found, "") | _of(found, next(iter(self.oracles), ""))
+
+    def _everything(self, batches: Iterable[Pixels]) -> Outputs:
         def everything(images: Tensor) -> dict[str, Tensor]:
             said = {"": self.classifier(images)}
             for name, oracle in self.oracles.items():
                 said[name] = oracle(said[""]["features"] if isinstance(oracle, SharedOracle) else images)
             return {f"{of}:{name}": out for of, outputs in said.items() for name, out in outputs.items()}
 
-        found = predict(everything, batches, self.device)
+        return predict(everything, batches, self.device)
 
-        def outputs_of(network: str) -> Outputs:
-            return {key.removeprefix(f"{network}:"): out for key, out in found.items() if key.startswith(f"{network}:")}
 
-        return {oracle: outputs_of("") | outputs_of(oracle) for oracle in self.oracles}
+def _of(found: Outputs, network: str) -> Outputs:
+    return {key.removeprefix(f"{network}:"): out for key, out in found.items() if key.startswith(f"{network}:")}

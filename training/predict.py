@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,5 +31,8 @@ def predict(
 
 
 def pick_device(name: str) -> torch.device:
-    """`cuda` or `cpu`; `auto` takes a GPU where there is one."""
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
+    """`cuda` or `cpu`; `auto` takes a GPU where there is one. Of several processes each has a GPU of its own."""
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    if chosen == "cuda" and torch.distributed.is_initialized():
+        return PartialState().device
+    return torch.device(chosen)

@@ -13,7 +13,6 @@ from torch import nn
 from training.config import TrainingConfig
 from training.scores.posthoc import PostHoc
 from trust.head import TrustHead
-from trust.manifest import Threshold
 
 
 class Calibrated(BaseModel):
@@ -22,8 +21,8 @@ class Calibrated(BaseModel):
     temperature: float
     heads: dict[str, TrustHead]
     """Of each oracle, the exported one first."""
-    threshold: Threshold
-    """Of the exported oracle's trust."""
+    fallback: TrustHead
+    """Of the best post-hoc score, which serves where the oracle is not promoted."""
     posthoc: PostHoc
 
 

@@ -1,19 +1,20 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.fit import fit_classifier
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split, load_dataset
 from training.data.images import to_images, to_pixels
-from training.evaluate import evaluate, summarise
+from training.evaluate import corrupted_copies, evaluate, summarise
+from training.gate import Answers, fit_best_score, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.jury import CrossFit, fold_of_each
@@ -24,10 +25,11 @@ from training.predict import pick_device, predict
 from training.run import Calibrated, Run
 from training.scores.posthoc import fit_posthoc
 from training.seeds import draw_seed
-from training.shift.corruptions import TRAINED_KINDS, corrupt_in_chains
+from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt_in_chains
 from training.shift.transforms import NAMELESS
 from training.threshold import choose_threshold
-from trust.head import trust_probability
+from trust.head import TrustHead, trust_probability
+from trust.manifest import Gate, Threshold
 from trust.preprocess import Pixels
 
 
@@ -70,7 +72,7 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 
 
 def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
-    """Fits novelty, temperature, trust heads and threshold; leaves `novelty.pt` and `calibration.json`."""
+    """Fits novelty, temperature, trust heads and post-hoc scores; leaves `novelty.pt` and `calibration.json`."""
     device = pick_device(config.device)
     classifier = _load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
@@ -89,15 +91,11 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
         )
         for name, recipe, _ in _oracles(config)
     }
-    exported = next(iter(heads))
-    outputs = pair.outputs(dataset.reference.batches())[exported]
-    correct = outputs["logits"].argmax(1) == dataset.reference.targets
-    trust = trust_probability(heads[exported], outputs)
     run.save_weights("novelty", novelty)
     calibrated = Calibrated(
         temperature=temperature,
         heads=heads,
-        threshold=choose_threshold(trust, correct, config.risk, config.confidence),
+        fallback=fit_best_score(Answers({"logits": logits}, clean.targets), temperature),
         posthoc=fit_posthoc(logits, logits.argmax(1) == clean.targets),
     )
     run.save_calibration(calibrated)
@@ -110,6 +108,21 @@ def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> dict[str, Any
     results = {"summary": summarise(table), "conditions": table}
     run.save_json("results", results)
     return results
+
+
+def choose_served(
+    config: TrainingConfig, networks: Networks, calibrated: Calibrated, reference: Split
+) -> tuple[TrustHead, Threshold, Gate]:
+    """What a bundle serves as trust, by the gate, and from which trust on it trusts; asked on the reference images."""
+    clean = Answers(networks.outputs(reference.batches()), reference.targets)
+    shifted = [
+        Answers(networks.outputs(batches), targets)
+        for batches, targets in (corrupted_copies(reference, kind, config.seed) for kind in UNSEEN_KINDS)
+    ]
+    oracle = next(iter(calibrated.heads.values()))
+    head, gate = pass_gate(oracle, calibrated.fallback, clean, shifted, config.force)
+    trust = trust_probability(head, clean.outputs)
+    return head, choose_threshold(trust, clean.correct, config.risk, config.confidence), gate
 
 
 def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, Calibrated]:
@@ -133,17 +146,15 @@ def _fitted_classifier(config: TrainingConfig, dataset: Dataset, split: Split, t
     return classifier
 
 
-def _new_classifier(config: TrainingConfig, dataset: Dataset) -> Classifier:
+def _new_classifier(config: TrainingConfig, dataset: Dataset, bare: bool = False) -> Classifier:
     channels, side, _ = dataset.preprocess.input_size
-    backbone = build_backbone(
-        config.backbone, len(dataset.classes), channels, side, pretrained=config.pretrained, weights=config.weights
-    )
+    pretrained, weights = (False, None) if bare else (config.pretrained, config.weights)
+    backbone = build_backbone(config.backbone, len(dataset.classes), channels, side, pretrained, weights)
     return Classifier(backbone, dataset.preprocess, config.classifier_dropout)
 
 
 def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset, name: str = "classifier") -> Classifier:
-    bare = dataclasses.replace(config, pretrained=False, weights=None)
-    classifier = _new_classifier(bare, dataset)
+    classifier = _new_classifier(config, dataset, bare=True)
     run.load_weights(name, classifier, pick_device(config.device), "folds" if "fold" in name else "classifier")
     return classifier
 

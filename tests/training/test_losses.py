@@ -143,7 +143,9 @@ def most_violating_ranking(logits, correct):
             for wrong in np.flatnonzero(~correct)
             if rank[wrong] > rank[right]
         )
-        best = max(best, 1 - average_precision_score(correct, rank) + gain)
+        hits = correct[list(order)]
+        average_precision = (hits.cumsum() / np.arange(1, len(hits) + 1))[hits].mean()
+        best = max(best, 1 - average_precision + gain)
     return best
 
 

@@ -7,11 +7,17 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from training.bundle.graphs import check_parity, write_graphs
+from training.classifier.network import Classifier, build_backbone
+from training.novelty import Novelty
 from training.oracle.loss_table import LOSSES
+from training.oracle.network import empty_oracle
 from training.oracle.recipes import RECIPES
 from training.oracle.shared import SharedOracle
 from training.oracle.shared_fit import CachedAnswers, _count, _standardise, fit_shared_oracle
 from training.oracle.verdicts import VerdictCounts
+from training.pair import ClassifierGraph, Pair
+from trust.preprocess import Preprocess
 
 RECIPE = dataclasses.replace(RECIPES["shared"], epochs=5, class_head=False, corrupted_share=0.0)
 
@@ -97,3 +103,16 @@ def test_arrays_that_do_not_belong_together_are_refused():
     narrow = CachedAnswers(features[:, :4], logits, targets)
     with pytest.raises(ValueError, match="differ in D"):
         fit_shared_oracle(features, logits, targets, RECIPE, seed=0, corrupted=narrow)
+
+
+def test_shared_oracle_is_served_by_the_classifiers_graph_alone(tmp_path):
+    torch.manual_seed(0)
+    spec = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
+    classifier = Classifier(build_backbone("small_resnet", classes=3, channels=1), spec).eval().requires_grad_(False)
+    graph = ClassifierGraph(classifier, Novelty.empty(classifier.feature_count, 3), temperature=1.0)
+    pair = Pair(graph, {"shared-0": empty_oracle(classifier, RECIPES["shared"]).eval()}, torch.device("cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
+    outputs = write_graphs(tmp_path, pair, pixels[:2])
+    assert outputs.keys() == {"classifier.onnx"}
+    assert outputs["classifier.onnx"][-2:] == ("oracle_logit", "oracle_class_logits")
+    assert check_parity(tmp_path, pair, pixels)["oracle_logit"] < 1e-4

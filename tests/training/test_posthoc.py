@@ -5,19 +5,8 @@ import pytest
 from scipy.stats import entropy
 
 from training.metrics.ranking import auroc
-from training.scores.posthoc import (
-    NORM_ORDERS,
-    PNORM,
-    SCORES,
-    doctor,
-    energy,
-    fit_posthoc,
-    margin,
-    max_logit,
-    max_softmax,
-    negative_entropy,
-    p_norm_max_logit,
-)
+from training.scores.posthoc import NORM_ORDERS, PNORM, SCORES, fit_posthoc
+from trust.posthoc import doctor, energy, margin, max_logit, max_softmax, negative_entropy, p_norm_max_logit
 
 
 def answers(seed, count=4000, classes=5):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -60,9 +61,10 @@ class CorrectnessCounts:
         return (self.right[batch] - lowest) / span if span > 0 else np.zeros(len(batch))
 
     def update(self, batch: Positions, correct: NDArray[np.bool_]) -> None:
-        """Counts the answers to the images at these positions."""
-        self.right[batch] += correct
-        self.shown += len(batch)
+        """Counts the answers to the images at these positions, and those that other processes of the run were shown."""
+        for positions, right in gather_object([(batch, correct)]):
+            self.right[positions] += right
+            self.shown += len(positions)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -131,7 +131,10 @@ def data_config(name: str, image_size: int | None) -> Preprocess:
         side = image_size or 64
         return Preprocess(input_size=(3, side, side), mean=(0.5,) * 3, std=(0.25,) * 3)
     _check_name(name)
-    config = timm.data.resolve_data_config(model=timm.create_model(name, pretrained=False))  # type: ignore[attr-defined]
+    # Asked of the network itself, but without room for its weights.
+    with torch.device("meta"):
+        network = timm.create_model(name, pretrained=False)
+    config = timm.data.resolve_data_config(model=network)  # type: ignore[attr-defined]
     side = image_size or config["input_size"][1]
     return Preprocess(
         input_size=(3, side, side),

@@ -1,9 +1,13 @@
 """Optimiser and learning-rate schedule of a plan, both torch's own."""
 
+from typing import Any
+
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
+from torch.optim.swa_utils import SWALR
 
+from training.fit.averaging import first_averaged_epoch
 from training.fit.plan import FitPlan
 
 
@@ -15,8 +19,34 @@ def build_optimizer(plan: FitPlan, model: nn.Module) -> Optimizer:
     return {"adam": Adam, "adamw": AdamW}[plan.optimizer](parameters, rate, weight_decay=decay)
 
 
-def build_schedule(plan: FitPlan, optimizer: Optimizer, steps: int) -> LRScheduler:
-    """To be stepped with every batch, `steps` times in all."""
+class Schedule:
+    """Sets the learning rate, stepped with every batch: the plan's schedule, then that of weight averaging if any."""
+
+    def __init__(self, plan: FitPlan, optimizer: Optimizer, steps_per_epoch: int) -> None:
+        self._steps = 0
+        self._last_step_before_averaging = first_averaged_epoch(plan) * steps_per_epoch
+        self._parts = [_plain_schedule(plan, optimizer, plan.epochs * steps_per_epoch)]
+        if plan.swa_learning_rate is not None:
+            self._parts.append(SWALR(optimizer, plan.swa_learning_rate, anneal_epochs=steps_per_epoch))
+
+    def step(self) -> None:
+        """After a step of the optimiser."""
+        self._steps += 1
+        averaging = self._steps > self._last_step_before_averaging
+        self._parts[-1 if averaging else 0].step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far it is."""
+        return {"steps": self._steps, "parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there; the learning rate itself is in the optimiser's state."""
+        self._steps = state["steps"]
+        for part, of in zip(self._parts, state["parts"], strict=True):
+            part.load_state_dict(of)
+
+
+def _plain_schedule(plan: FitPlan, optimizer: Optimizer, steps: int) -> LRScheduler:
     if plan.schedule == "one_cycle":
         return OneCycleLR(optimizer, plan.learning_rate, total_steps=steps, pct_start=plan.warmup)
     if plan.schedule == "step":

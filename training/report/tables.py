@@ -11,7 +11,7 @@ from training.scores.methods import TEMPERATURE_SCALED, TRUST
 from training.shift.corruptions import TRAINED_KINDS
 from training.shift.transforms import NAMED
 from trust.head import TrustHead
-from trust.manifest import Threshold
+from trust.manifest import Gate, Threshold
 
 Rows = list[list[str]]
 
@@ -104,7 +104,12 @@ def markdown_table(rows: Rows) -> str:
 
 
 def card(
-    config: TrainingConfig, dataset: Dataset, head: TrustHead, threshold: Threshold, results: Mapping[str, Any]
+    config: TrainingConfig,
+    dataset: Dataset,
+    head: TrustHead,
+    threshold: Threshold,
+    gate: Gate,
+    results: Mapping[str, Any],
 ) -> str:
     """The bundle's README: what it knows, how it was made, what was measured."""
     unseen = tuple(kind for kind in NAMED if kind not in TRAINED_KINDS)
@@ -122,6 +127,8 @@ Classifier `{config.backbone}`, accuracy {100 * results["conditions"]["clean"]["
 {", ".join(name.replace("_", " ") for name in head.inputs)}{" and novelty" if head.gate else ""}.
 
 {threshold_line(threshold)}
+
+**Gate.** {gate.statement}
 
 ## Measured
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from training.scores.posthoc import PostHoc, max_softmax
+from training.scores.posthoc import PostHoc
 from trust.head import Floats, TrustHead, log_odds, sigmoid, trust_probability
+from trust.posthoc import max_softmax
 
 Outputs = Mapping[str, NDArray[np.float32]]
 
