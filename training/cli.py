@@ -190,9 +190,19 @@ def _share(option: str, value: float) -> float:
 
 def _run(config: TrainingConfig, *steps: Step) -> None:
     run = Run(config)
-    dataset = open_dataset(config, run)
+    run.start()
+    with run.processes.main_process_first():
+        dataset = open_dataset(config, run)
     for step in steps:
-        step(config, run, dataset)
+        # Fits are shared out among processes; what comes after is for the main one.
+        is_shared = step not in (calibrate, _evaluate, _export)
+        name = step.__name__.strip("_")
+        if (is_shared or run.processes.is_main_process) and run.begin(name):
+            step(config, run, dataset)
+            if is_shared:
+                run.processes.wait_for_everyone()
+            run.finish(name)
+    run.processes.destroy_process_group()
 
 
 def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:

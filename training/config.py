@@ -9,7 +9,7 @@ from training.classifier.confidence import ConfidenceName
 from training.classifier.fit import ClassifierLoss, ClassifierLossName, classifier_plan
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
-from training.fit.plan import FitPlan, OptimizerName, ScheduleName
+from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
 from training.oracle.recipes import RECIPES, Labels, OracleRecipe, RecipeName
@@ -36,6 +36,10 @@ _OVERRIDES = {
     "warmup": "oracle_warmup",
 }
 """Field of the exported recipe, and the option that overrides it."""
+
+
+NOT_OF_THE_NUMBERS = ("run", "resume", "checkpoint_seconds")
+"""Options that change nothing about what a run finds."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +128,22 @@ class TrainingConfig:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
 
+    accumulation: int = 1
+    """Parts in which each process takes its share of a batch, for batches that do not fit into memory."""
+    precision: Precision = "fp32"
+    """Of the networks while they are trained: fp32, bf16 or (on a GPU) fp16."""
+    resume: bool = False
+    """Go on where a killed run stopped; steps that are finished are not done again."""
+    checkpoint_seconds: float = 300.0
+    """Between two checkpoints, at most; there is one more at the end of each epoch."""
     force: bool = False
     """Export the oracle even where the gate does not promote it; the manifest says so."""
 
     def __post_init__(self) -> None:
         # Now, not after hours of training.
-        for option in ("batch_size", "oracle_seeds"):
+        for option in ("batch_size", "accumulation", "oracle_seeds"):
             _require(getattr(self, option) >= 1, option, getattr(self, option), "at least 1")
-        for option in ("classifier_learning_rate", "clean_weight"):
+        for option in ("classifier_learning_rate", "clean_weight", "checkpoint_seconds"):
             _require(getattr(self, option) > 0, option, getattr(self, option), "a number above 0")
         for option in ("risk", "confidence"):
             _require(0 < getattr(self, option) < 1, option, getattr(self, option), "a share between 0 and 1")
@@ -171,8 +183,10 @@ class TrainingConfig:
     @property
     def classifier_plan(self) -> FitPlan:
         """How the classifier is fitted."""
-        rate = self.classifier_learning_rate
-        return classifier_plan(self.classifier_loss, self.classifier_epochs, self.batch_size, rate)
+        plan = classifier_plan(
+            self.classifier_loss, self.classifier_epochs, self.batch_size, self.classifier_learning_rate
+        )
+        return replace(plan, accumulation=self.accumulation, precision=self.precision)
 
     @property
     def chosen_classifier_loss(self) -> ClassifierLoss:
@@ -191,11 +205,11 @@ def _require(holds: bool, option: str, value: object, wanted: str) -> None:
 
 
 def provenance(config: TrainingConfig) -> dict[str, Any]:
-    """What a bundle records of its run: every option but paths of this machine, and the exported oracle's recipe."""
+    """What a bundle records of its run: all that made its numbers, no path of this machine; the oracle's recipe."""
+    unsaid = ("models", "weights", "oracle_weights", *NOT_OF_THE_NUMBERS)
     recipe = config.oracle_recipe(config.recipe)
-    paths = ("run", "models", "weights", "oracle_weights")
     return {
-        "config": {key: value for key, value in asdict(config).items() if key not in paths},
+        "config": {key: value for key, value in asdict(config).items() if key not in unsaid},
         "recipe": asdict(recipe) | {"kinds": list(recipe.kinds)},
         "trained_kinds": list(TRAINED_KINDS),
         "unseen_kinds": list(UNSEEN_KINDS),

@@ -41,7 +41,7 @@ def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
 
 def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits the classifier on the train split and leaves `classifier.pt`; with 0 epochs it stays as it starts."""
-    run.save_weights("classifier", _fitted_classifier(config, dataset, dataset.train, "classifier"))
+    run.save_weights("classifier", _fitted_classifier(config, run, dataset.train, dataset, "classifier"))
 
 
 def train_folds(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
@@ -50,7 +50,7 @@ def train_folds(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     for fold in range(config.folds):
         rest = dataset.train.take(np.flatnonzero(fold_of != fold))
         title = f"classifier-fold-{fold}"
-        run.save_weights(title, _fitted_classifier(config, dataset, rest, title))
+        run.save_weights(title, _fitted_classifier(config, run, rest, dataset, title))
 
 
 def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
@@ -62,11 +62,12 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
             classifier,
             dataset,
             recipe,
-            plan=recipe.plan(config.batch_size),
+            plan=recipe.plan(config.batch_size, config.accumulation, config.precision),
             seed=seed,
             title=f"oracle {name}",
             crossfit=crossfit,
             weights=config.oracle_weights if recipe.architecture else None,
+            record=run.record,
         )
         run.save_weights(f"oracle-{name}", oracle)
 
@@ -137,12 +138,12 @@ def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair,
     return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
 
 
-def _fitted_classifier(config: TrainingConfig, dataset: Dataset, split: Split, title: str) -> Classifier:
+def _fitted_classifier(config: TrainingConfig, run: Run, split: Split, dataset: Dataset, title: str) -> Classifier:
     torch.manual_seed(config.seed)
     classifier = _new_classifier(config, dataset).to(pick_device(config.device))
     if config.classifier_epochs:
         loss, plan = config.chosen_classifier_loss, config.classifier_plan
-        fit_classifier(classifier, split, loss, plan, seed=config.seed, title=title)
+        fit_classifier(classifier, split, loss, plan, seed=config.seed, title=title, record=run.record)
     return classifier
 
 
