@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from training import steps
 from training.classifier.network import Classifier, build_backbone
+from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split
 from training.oracle import fit as oracle_fit
 from training.oracle.fit import fit_oracle
@@ -16,6 +18,7 @@ from training.oracle.loss_table import LOSSES, oracle_loss
 from training.oracle.network import Oracle, empty_oracle
 from training.oracle.recipes import RECIPES
 from training.oracle.shared import SharedOracle, WithSharedOracle
+from training.run import MissingStep, Run
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
@@ -271,3 +274,42 @@ def test_recipe_that_contradicts_itself_is_refused(recipe, change, message):
 def test_row_made_with_the_published_broadcast_says_so():
     recipe = dataclasses.replace(RECIPES["paper"], loss="cross_entropy", paper_compat=True)
     assert recipe.loss_label == "cross entropy (paper-compat)"
+
+
+def test_steps_fit_the_folds_and_then_the_oracle_they_judge_for(dataset, tmp_path):
+    config = TrainingConfig(
+        run=tmp_path,
+        device="cpu",
+        batch_size=16,
+        classifier_epochs=1,
+        classifier_loss="crl",
+        classifier_dropout=0.1,
+        labels="crossfit",
+        folds=2,
+        oracle_epochs=1,
+        oracle_seeds=1,
+        compare_paper=False,
+    )
+    run = Run(config)
+    steps.train_classifier(config, run, dataset)
+    with pytest.raises(MissingStep, match=r"classifier-fold-0.pt not found; run `trustserve-train folds`"):
+        steps.train_oracles(config, run, dataset)
+    steps.train_folds(config, run, dataset)
+    steps.train_oracles(config, run, dataset)
+    written = {path.name for path in tmp_path.glob("*.pt")}
+    assert written == {"classifier.pt", "classifier-fold-0.pt", "classifier-fold-1.pt", "oracle-default-0.pt"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"folds": 1}, "--folds is 1; wanted at least 2"),
+        ({"classifier_dropout": 1.0}, "--classifier-dropout is 1.0; wanted a share from 0 to below 1"),
+        ({"oracle_image_size": 64}, "--oracle-backbone is None; wanted a name, for --oracle-pretrained"),
+        ({"paper_compat": True}, "paper_compat with loss steep_slope"),
+        ({"recipe": "shared", "oracle_backbone": "resnet50"}, "leave it out or take backbone frozen"),
+    ],
+)
+def test_option_of_an_oracle_that_cannot_be_is_refused_at_once(options, words):
+    with pytest.raises(ValueError, match=words):
+        TrainingConfig(**options)
