@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from training.classifier.network import Classifier
 from training.novelty import Novelty
-from training.oracle.network import Oracle
+from training.oracle.network import AnyOracle
 from training.outputs import Outputs, module_fingerprint, numpy_network
 from training.predict import predict
 from trust.preprocess import Pixels
@@ -39,7 +39,7 @@ class Pair:
     """A frozen classifier and the oracles trained beside it, by `<recipe>-<seed>`."""
 
     classifier: ClassifierGraph
-    oracles: dict[str, Oracle]
+    oracles: dict[str, AnyOracle]
     device: torch.device
 
     def outputs(self, batches: Iterable[Pixels]) -> dict[str, Outputs]:
@@ -65,14 +65,14 @@ class Pair:
 
     def fingerprint(self) -> str:
         """Of all weights: the same networks say the same."""
-        return hashlib.sha256("".join(map(module_fingerprint, self._networks.values())).encode()).hexdigest()
-
-    @property
-    def _networks(self) -> dict[str, nn.Module]:
-        return {"": self.classifier, **self.oracles}
+        networks = self.classifier, *self.oracles.values()
+        return hashlib.sha256("".join(map(module_fingerprint, networks)).encode()).hexdigest()
 
     def _everything(self, images: Tensor) -> dict[str, Tensor]:
-        return {f"{of}:{name}": out for of, net in self._networks.items() for name, out in net(images).items()}
+        said = {"": self.classifier(images)}
+        for name, oracle in self.oracles.items():
+            said[name] = oracle(said[""]["features"] if isinstance(oracle, SharedOracle) else images)
+        return {f"{of}:{name}": output for of, outputs in said.items() for name, output in outputs.items()}
 
 
 def _of(found: Outputs, network: str) -> Outputs:
