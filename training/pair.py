@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from training.classifier.network import Classifier
 from training.novelty import Novelty
 from training.oracle.network import AnyOracle
+from training.oracle.shared import SharedOracle
 from training.outputs import Outputs, module_fingerprint, numpy_network
 from training.predict import predict
 from trust.preprocess import Pixels
