@@ -59,7 +59,7 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits each recipe's oracles, one a seed, and leaves `oracle-<recipe>-<seed>.pt`."""
     classifier = _load_classifier(config, run, dataset)
     crossfit = _load_crossfit(config, run, dataset) if config.needs_folds else None
-    for name, recipe, seed in _oracles(config):
+    for name, recipe, seed in oracle_names(config):
         oracle = fit_oracle(
             classifier,
             dataset,
@@ -92,7 +92,7 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
             (on_corrupted[name], on_corrupted[name]["logits"].argmax(1) == corrupted_targets),
             config.clean_weight,
         )
-        for name, recipe, _ in _oracles(config)
+        for name, recipe, _ in oracle_names(config)
     }
     run.save_weights("novelty", novelty)
     calibrated = Calibrated(
@@ -157,6 +157,12 @@ def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair,
     return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
 
 
+def oracle_names(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
+    """Name, recipe and seed of every oracle of the run, the exported one first."""
+    seeds = range(config.seed, config.seed + config.oracle_seeds)
+    return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]
+
+
 def _fitted_classifier(config: TrainingConfig, run: Run, split: Split, dataset: Dataset, title: str) -> Classifier:
     torch.manual_seed(config.seed)
     classifier = _new_classifier(config, dataset).to(pick_device(config.device))
@@ -187,13 +193,7 @@ def _load_crossfit(config: TrainingConfig, run: Run, dataset: Dataset) -> CrossF
 
 def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, AnyOracle]:
     oracles = {}
-    for name, recipe, _ in _oracles(config):
+    for name, recipe, _ in oracle_names(config):
         oracles[name] = empty_oracle(classifier, recipe)
         run.load_weights(f"oracle-{name}", oracles[name], pick_device(config.device), "oracle")
     return oracles
-
-
-def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
-    """Name, recipe and seed of every oracle of the run, the exported one first."""
-    seeds = range(config.seed, config.seed + config.oracle_seeds)
-    return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]

@@ -63,7 +63,7 @@ def everything():
     return replace(
         content,
         uncalibrated=np.sqrt(content.trust),
-        images=draw.integers(0, 256, (len(content.target), 28, 28, 1), dtype=np.uint8),
+        images=draw.integers(0, 256, (len(content.target), 28, 28, 1), dtype=np.uint8).__getitem__,
         losses={"classifier": {"train": [2.0, 1.0, 0.5]}, "oracle": {"seed 0": [1.0, 0.8], "seed 1": [1.1, 0.7]}},
         shift=(shift_of("clean", "clean"), shift_of("gaussian_noise", "trained"), shift_of("fog"), shift_of("blur")),
         other_data=(other_data("digits", draw.random(50) / 4, draw.random(50), resamples=50),),

@@ -172,7 +172,7 @@ def test_every_part_is_there_where_it_was_measured(whole):
 
 @pytest.mark.filterwarnings("error")
 def test_classifier_without_a_mistake_has_nothing_to_rank(written):
-    content = by_hand(predicted=np.array([0, 1, 1, 0]), images=np.zeros((4, 8, 8, 3), np.uint8))
+    content = by_hand(predicted=np.array([0, 1, 1, 0]), images=np.zeros((4, 8, 8, 3), np.uint8).__getitem__)
     page, numbers = written(content)
     assert numbers["methods"]["trust"]["auroc"] == {
         "value": None,
@@ -212,7 +212,7 @@ def test_thousand_classes_show_the_least_and_the_most_trusted(written):
 def test_worst_classes_show_the_mistakes_trusted_most(written):
     content = by_hand(
         predicted=np.array([1, 0, 0, 2]),  # both of class b are wrong, with trust .8 and .3
-        images=np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8, 1),
+        images=np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8, 1).__getitem__,
     )
     page, numbers = written(content)
     assert [row["test_image"] for row in numbers["worst_classes"]["b"]] == [1, 2]

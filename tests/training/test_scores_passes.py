@@ -7,7 +7,7 @@ from scipy.special import expit
 from torch import nn
 
 from training.classifier.network import Classifier, SmallResNet
-from training.fit import predict
+from training.predict import predict
 from training.scores.odin import STEPS, Odin, fit_odin
 from training.scores.passes import ensemble, flipped, mc_dropout
 from training.scores.several import flip_confidence, mean_probability

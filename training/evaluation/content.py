@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from training.bootstrap import Comparison
 from training.data.dataset import Dataset
 from training.evaluation.summary import GROUPS
 from training.evaluation.table import CleanAnswers, Results
-from training.outputs import CLEAN
 from training.report.content import About, Method, ReportContent, ShiftRow
 from training.scores.methods import SOFTMAX, TEMPERATURE_SCALED, TRUST
 from trust.manifest import Gate, Threshold
@@ -47,7 +45,7 @@ def report_content(results: Results, answers: CleanAnswers, dataset: Dataset, se
         threshold=served.threshold,
         gate=served.gate.statement,
         uncalibrated=served.uncalibrated,
-        images=np.asarray(dataset.test.pixels(slice(None))) if len(dataset.test) <= _IMAGES_AT_HAND else None,
+        images=lambda number: dataset.test.pixels(slice(number, number + 1))[0],
         losses=served.losses,
         shift=tuple(
             _shift_row(kind, group, results["conditions"][kind]) for group, kinds in GROUPS.items() for kind in kinds
@@ -55,14 +53,10 @@ def report_content(results: Results, answers: CleanAnswers, dataset: Dataset, se
     )
 
 
-_IMAGES_AT_HAND = 20_000
-"""A report shows a few dozen images; more than this many are not read to find them."""
-
-
 def _shift_row(kind: str, group: str, condition: Mapping[str, Any]) -> ShiftRow:
     trust, softmax, gain = condition["methods"][TRUST], condition["methods"][TEMPERATURE_SCALED], condition["gain"]
     return ShiftRow(
-        kind=CLEAN if kind == CLEAN else kind,
+        kind=kind,
         group=group,
         accuracy=condition["accuracy"],
         auroc_softmax=softmax["auroc"]["mean"],

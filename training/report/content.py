@@ -3,7 +3,7 @@
 Whoever evaluates fills it in; the parts that are absent are left out of the page, or said to be absent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,8 +109,8 @@ class ReportContent:
     """The gate's statement."""
     uncalibrated: Floats | None = None
     """(N,) the served score before its calibration map, in [0, 1]."""
-    images: Pixels | None = None
-    """(N, H, W, C) uint8, perhaps memory-mapped: only a few are read."""
+    images: Callable[[int], Pixels] | None = None
+    """(H, W, C) uint8 of the answer with this number; only a few are asked for."""
     losses: Mapping[str, Mapping[str, ArrayLike]] = field(default_factory=dict)
     """Mean loss by epoch, (E,), by fitted network and line: {"oracle": {"seed 0": ..., "seed 1": ...}}."""
     shift: tuple[ShiftRow, ...] = ()

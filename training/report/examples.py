@@ -69,7 +69,7 @@ def _example(content: ReportContent, i: int) -> Example:
         f"confidence {content.confidence[i]:.2f}",
         f"trust {content.trust[i]:.2f}",
     ]
-    pixels = np.asarray(content.images[i])
+    pixels = content.images(i)
     return Example(embed(pixels), f"Test image {i}: a {target}, answered {predicted}.", lines)
 
 
