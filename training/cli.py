@@ -13,6 +13,7 @@ from training.bundle.compare import compare_rows
 from training.bundle.graphs import ExportError
 from training.bundle.reference import read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
+from training.commands.study import study
 from training.config import TrainingConfig
 from training.data.dataset import Dataset
 from training.release import release_run
@@ -55,6 +56,8 @@ console = Console()
 if not console.is_terminal:
     # In a log nobody wants columns cut at 80.
     console = Console(width=160)
+
+app.command(study)
 
 
 @app.meta.default
