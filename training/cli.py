@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Group, Parameter, validators
+from cyclopts.config import Toml
 from rich.console import Console
 
 from training.bundle.compare import compare_rows
@@ -27,6 +28,7 @@ from training.steps import (
     measure,
     open_dataset,
     train_classifier,
+    train_folds,
     train_oracles,
 )
 from training.threshold import (
@@ -59,10 +61,29 @@ if not console.is_terminal:
     console = Console(width=160)
 
 
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None
+) -> Any:
+    """Train an oracle beside a frozen classifier, measure both, export the pair as a bundle.
+
+    Args:
+        config: TOML file of options, such as those in configs/; an option of the command line goes before it.
+    """
+    app.config = () if config is None else (Toml(config, must_exist=True, use_commands_as_keys=False),)
+    return app(tokens)
+
+
 @app.command(name="classifier")
 def run_classifier(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     """Fit the classifier on the train split."""
     _run(config, train_classifier)
+
+
+@app.command(name="folds")
+def run_folds(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
+    """Fit a classifier without each fold of the train split, for oracles with labels crossfit."""
+    _run(config, train_folds)
 
 
 @app.command(name="oracle")
@@ -92,7 +113,8 @@ def run_export(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
 @app.command(name="all")
 def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     """Every step in order."""
-    _run(config, train_classifier, train_oracles, calibrate, _evaluate, _export)
+    folds = [train_folds] if config.needs_folds else []
+    _run(config, train_classifier, *folds, train_oracles, calibrate, _evaluate, _export)
 
 
 @app.command(name="wrap")
@@ -185,7 +207,7 @@ def run_threshold(
 def main() -> None:
     """Entry point: an error the user can mend is one sentence and exit status 1."""
     try:
-        app()
+        app.meta()
     except (ValueError, FileNotFoundError, MissingStep, ExportError, BundleError) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)
@@ -199,9 +221,19 @@ def _share(option: str, value: float) -> float:
 
 def _run(config: TrainingConfig, *steps: Step) -> None:
     run = Run(config)
-    dataset = open_dataset(config, run)
+    run.start()
+    with run.processes.main_process_first():
+        dataset = open_dataset(config, run)
     for step in steps:
-        step(config, run, dataset)
+        # Fits are shared out among processes; what comes after is for the main one.
+        is_shared = step not in (calibrate, _evaluate, _export)
+        name = step.__name__.strip("_")
+        if (is_shared or run.processes.is_main_process) and run.begin(name):
+            step(config, run, dataset)
+            if is_shared:
+                run.processes.wait_for_everyone()
+            run.finish(name)
+    run.processes.destroy_process_group()
 
 
 def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:

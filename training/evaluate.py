@@ -87,7 +87,7 @@ def _row(oracle: str, method: str, config: TrainingConfig) -> str | None:
     recipe = next(name for name in config.recipes if oracle.startswith(f"{name}-"))
     row = method
     if method == ORACLE_LOGIT:
-        row = f"{config.oracle_recipe(recipe).loss.replace('_', ' ')} logit"
+        row = f"{config.oracle_recipe(recipe).loss_label} logit"
     if recipe == config.recipe:
         return row
     return f"{row} ({recipe} recipe)" if method == ORACLE_LOGIT else None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from training.classifier.network import Classifier
 from training.data.dataset import Split
-from training.fit import predict
+from training.predict import predict
 
 _STATISTICS = 9
 _NEAREST, _FARTHEST = -1.0, 6.0

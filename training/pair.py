@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.classifier.network import Classifier
-from training.fit import predict
 from training.novelty import Novelty
-from training.oracle.network import Oracle
+from training.oracle.network import AnyOracle
+from training.oracle.shared import SharedOracle
+from training.predict import predict
 from trust.preprocess import Pixels
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -41,7 +42,7 @@ class Pair:
     """A frozen classifier and the oracles trained beside it, by `<recipe>-<seed>`."""
 
     classifier: ClassifierGraph
-    oracles: dict[str, Oracle]
+    oracles: dict[str, AnyOracle]
     device: torch.device
 
     def outputs(self, batches: Iterable[Pixels]) -> dict[str, Outputs]:
@@ -59,10 +60,11 @@ class Pair:
         return _of(found, "") | _of(found, next(iter(self.oracles), ""))
 
     def _everything(self, batches: Iterable[Pixels]) -> Outputs:
-        networks: dict[str, nn.Module] = {"": self.classifier, **self.oracles}
-
         def everything(images: Tensor) -> dict[str, Tensor]:
-            return {f"{of}:{name}": out for of, net in networks.items() for name, out in net(images).items()}
+            said = {"": self.classifier(images)}
+            for name, oracle in self.oracles.items():
+                said[name] = oracle(said[""]["features"] if isinstance(oracle, SharedOracle) else images)
+            return {f"{of}:{name}": out for of, outputs in said.items() for name, out in outputs.items()}
 
         return predict(everything, batches, self.device)
 

@@ -1,26 +1,25 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
+from training.classifier.fit import fit_classifier
 from training.classifier.network import Classifier, build_backbone, data_config
-from training.config import OracleRecipe, TrainingConfig
-from training.data.dataset import Dataset, Positions, Split, load_dataset
-from training.data.images import flip_and_shift, to_images
+from training.config import TrainingConfig
+from training.data.dataset import Dataset, Split, load_dataset
 from training.evaluate import corrupted_copies, evaluate, summarise
-from training.fit import fit, pick_device, predict
 from training.gate import Answers, fit_best_score, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
-from training.oracle.network import Oracle
+from training.oracle.jury import CrossFit, fold_of_each
+from training.oracle.network import AnyOracle, empty_oracle
+from training.oracle.recipes import OracleRecipe
 from training.pair import ClassifierGraph, Pair
+from training.predict import pick_device, predict
 from training.run import Calibrated, Run
 from training.scores.posthoc import fit_posthoc
 from training.shift.copies import chained_copies
@@ -37,35 +36,34 @@ def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
 
 
 def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
-    """Fits the classifier on the train split and leaves `classifier.pt`."""
-    device = pick_device(config.device)
-    torch.manual_seed(config.seed)
-    classifier = _new_classifier(config, dataset).to(device)
-    targets = torch.from_numpy(dataset.train.targets).to(device)
+    """Fits the classifier on the train split and leaves `classifier.pt`; with 0 epochs it stays as it starts."""
+    run.save_weights("classifier", _fitted_classifier(config, run, dataset.train, dataset, "classifier"))
 
-    def loss_of(batch: Positions, _: int) -> Tensor:
-        images = flip_and_shift(to_images(dataset.train.pixels(batch), device))
-        return F.cross_entropy(classifier(images), targets[batch])
 
-    fit(
-        classifier,
-        loss_of,
-        np.arange(len(dataset.train)),
-        epochs=config.classifier_epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.classifier_learning_rate,
-        seed=config.seed,
-        title="classifier",
-    )
-    run.save_weights("classifier", classifier)
+def train_folds(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
+    """Fits a classifier without each fold of the train split and leaves `classifier-fold-<k>.pt`."""
+    fold_of = fold_of_each(len(dataset.train), config.folds, config.seed)
+    for fold in range(config.folds):
+        rest = dataset.train.take(np.flatnonzero(fold_of != fold))
+        title = f"classifier-fold-{fold}"
+        run.save_weights(title, _fitted_classifier(config, run, rest, dataset, title))
 
 
 def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits each recipe's oracles, one a seed, and leaves `oracle-<recipe>-<seed>.pt`."""
     classifier = _load_classifier(config, run, dataset)
+    crossfit = _load_crossfit(config, run, dataset) if config.needs_folds else None
     for name, recipe, seed in _oracles(config):
         oracle = fit_oracle(
-            classifier, dataset, recipe, batch_size=config.batch_size, seed=seed, title=f"oracle {name}"
+            classifier,
+            dataset,
+            recipe,
+            plan=recipe.plan(config.batch_size, config.accumulation, config.precision),
+            seed=seed,
+            title=f"oracle {name}",
+            crossfit=crossfit,
+            weights=config.oracle_weights if recipe.architecture else None,
+            record=run.record,
         )
         run.save_weights(f"oracle-{name}", oracle)
 
@@ -136,25 +134,38 @@ def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair,
     return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
 
 
-def _new_classifier(config: TrainingConfig, dataset: Dataset) -> Classifier:
-    channels, side, _ = dataset.preprocess.input_size
-    backbone = build_backbone(
-        config.backbone, len(dataset.classes), channels, side, pretrained=config.pretrained, weights=config.weights
-    )
-    return Classifier(backbone, dataset.preprocess)
-
-
-def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> Classifier:
-    bare = dataclasses.replace(config, pretrained=False, weights=None)
-    classifier = _new_classifier(bare, dataset)
-    run.load_weights("classifier", classifier, pick_device(config.device), "classifier")
+def _fitted_classifier(config: TrainingConfig, run: Run, split: Split, dataset: Dataset, title: str) -> Classifier:
+    torch.manual_seed(config.seed)
+    classifier = _new_classifier(config, dataset).to(pick_device(config.device))
+    if config.classifier_epochs:
+        loss, plan = config.chosen_classifier_loss, config.classifier_plan
+        fit_classifier(classifier, split, loss, plan, seed=config.seed, title=title, record=run.record)
     return classifier
 
 
-def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, Oracle]:
+def _new_classifier(config: TrainingConfig, dataset: Dataset, bare: bool = False) -> Classifier:
+    channels, side, _ = dataset.preprocess.input_size
+    pretrained, weights = (False, None) if bare else (config.pretrained, config.weights)
+    backbone = build_backbone(config.backbone, len(dataset.classes), channels, side, pretrained, weights)
+    return Classifier(backbone, dataset.preprocess, config.classifier_dropout)
+
+
+def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset, name: str = "classifier") -> Classifier:
+    classifier = _new_classifier(config, dataset, bare=True)
+    run.load_weights(name, classifier, pick_device(config.device), "folds" if "fold" in name else "classifier")
+    return classifier
+
+
+def _load_crossfit(config: TrainingConfig, run: Run, dataset: Dataset) -> CrossFit:
+    names = [f"classifier-fold-{fold}" for fold in range(config.folds)]
+    fold_of = fold_of_each(len(dataset.train), config.folds, config.seed)
+    return CrossFit([_load_classifier(config, run, dataset, name) for name in names], fold_of)
+
+
+def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, AnyOracle]:
     oracles = {}
     for name, recipe, _ in _oracles(config):
-        oracles[name] = Oracle(classifier, recipe)
+        oracles[name] = empty_oracle(classifier, recipe)
         run.load_weights(f"oracle-{name}", oracles[name], pick_device(config.device), "oracle")
     return oracles
 

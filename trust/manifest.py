@@ -24,6 +24,8 @@ GOLDEN = "golden.npz"
 REFERENCE = "reference.npz"
 RESULTS = "results.json"
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 OracleOutput = Literal["oracle_logit", "oracle_class_logits"]
 ClassifierOutput = Literal["logits", "probabilities", "features", "novelty"] | OracleOutput
 
@@ -97,8 +99,8 @@ class Manifest(_Frozen):
     """One bundle's description; the file is its JSON."""
 
     format: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=NAME_PATTERN)
     description: str
     classes: tuple[str, ...] = Field(min_length=2, description="names, in the order of the logits")
     preprocess: Preprocess

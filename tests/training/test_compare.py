@@ -45,7 +45,7 @@ def test_trust_that_knows_less_is_not():
 
 def test_same_score_is_better_nowhere():
     found = answers(0.3, 0.3)
-    same = ReferenceAnswers(found.trust, found.trust, found.correct)
+    same = ReferenceAnswers(found.trust, found.trust, found.correct, found.predicted)
     assert set(better(same).values()) == {"-"}
 
 

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from training.data.images import to_images
+from training.oracle.shared import SharedOracle, WithSharedOracle
 from training.pair import Pair
 from trust.manifest import CLASSIFIER, ORACLE
 from trust.preprocess import Pixels
@@ -26,7 +27,7 @@ class ExportError(Exception):
 
 
 def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[str, ...]]:
-    """Writes `classifier.onnx` and `oracle.onnx`; returns the names of their outputs.
+    """Writes `classifier.onnx` and, for an oracle of its own, `oracle.onnx`; returns the names of their outputs.
 
     Args:
         folder: where to.
@@ -34,11 +35,8 @@ def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[st
         pixels: (2, H, W, C) uint8, to trace with.
     """
     example = torch.from_numpy(pixels)
-    networks: dict[str, nn.Module] = {CLASSIFIER: pair.classifier}
-    if pair.oracles:
-        networks[ORACLE] = next(iter(pair.oracles.values()))
     outputs = {}
-    for file, network in networks.items():
+    for file, network in _networks(pair).items():
         with torch.inference_mode():
             outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
         model = export_network(_FromPixels(network).eval(), (example,), ("image",), outputs[file])
@@ -85,7 +83,7 @@ def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
     """
     wanted = pair.served([pixels])
     found: dict[str, NDArray[np.float32]] = {}
-    for file in (CLASSIFIER, ORACLE) if pair.oracles else (CLASSIFIER,):
+    for file in _networks(pair):
         session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
@@ -97,6 +95,16 @@ def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
                 f"wanted at most {PARITY_TOLERANCE:g}"
             )
     return parity
+
+
+def _networks(pair: Pair) -> dict[str, nn.Module]:
+    """What each graph is made of; an oracle on the classifier's own features is part of the classifier's graph."""
+    oracle = next(iter(pair.oracles.values()), None)
+    if oracle is None:
+        return {CLASSIFIER: pair.classifier}
+    if isinstance(oracle, SharedOracle):
+        return {CLASSIFIER: WithSharedOracle(pair.classifier, oracle)}
+    return {CLASSIFIER: pair.classifier, ORACLE: oracle}
 
 
 class _FromPixels(nn.Module):
