@@ -8,7 +8,7 @@ from typing import Any, Literal
 from training.classifier.confidence import ConfidenceName
 from training.classifier.fit import ClassifierLoss, ClassifierLossName, classifier_plan
 from training.classifier.network import SMALL_RESNET
-from training.data.dataset import FASHION_MNIST
+from training.data.torchvision_sets import FASHION_MNIST
 from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
@@ -47,7 +47,10 @@ class TrainingConfig:
     """One run, from images to bundle."""
 
     data: str = FASHION_MNIST
-    """fashion-mnist, or imagefolder:PATH with one folder of images per class (or PATH/train and PATH/test)."""
+    """imagefolder:PATH with one folder of images per class (or PATH/train and PATH/test), csv:FILE with the columns
+    path,label, imagenet:PATH, or fashion-mnist, mnist, cifar10, cifar100, svhn (NAME:FOLDER where downloaded)."""
+    decoded_limit_gib: float = 64.0
+    """Pixels of larger sets are not kept on disk but decoded anew in every pass."""
     name: str = "fashion-mnist"
     """Name of the bundle."""
     backbone: str = SMALL_RESNET
@@ -143,7 +146,7 @@ class TrainingConfig:
         # Now, not after hours of training.
         for option in ("batch_size", "accumulation", "oracle_seeds"):
             _require(getattr(self, option) >= 1, option, getattr(self, option), "at least 1")
-        for option in ("classifier_learning_rate", "clean_weight", "checkpoint_seconds"):
+        for option in ("classifier_learning_rate", "clean_weight", "checkpoint_seconds", "decoded_limit_gib"):
             _require(getattr(self, option) > 0, option, getattr(self, option), "a number above 0")
         for option in ("risk", "confidence"):
             _require(0 < getattr(self, option) < 1, option, getattr(self, option), "a share between 0 and 1")

@@ -5,28 +5,22 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from accelerate import PartialState
-from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data.images import to_images
+from training.outputs import Outputs, numpy_network
 from trust.preprocess import Pixels
 
 
-@torch.inference_mode()
-def predict(
-    model: Callable[[Tensor], dict[str, Tensor]], batches: Iterable[Pixels], device: torch.device
-) -> dict[str, NDArray[np.float32]]:
-    """Outputs of a model over many images, by name, each with N rows.
+def predict(model: Callable[[Tensor], dict[str, Tensor]], batches: Iterable[Pixels], device: torch.device) -> Outputs:
+    """Outputs of a model over many images, by name, each with N rows: in memory, `OutputStore` has them on disk.
 
     Args:
         model: images (n, C, H, W) in [0, 1] -> named outputs.
         batches: (n, H, W, C) uint8 each; N images in all.
         device: where the model is.
     """
-    parts = [
-        {name: output.float().cpu().numpy() for name, output in model(to_images(pixels, device)).items()}
-        for pixels in batches
-    ]
+    network = numpy_network(model, device)
+    parts = [network(pixels) for pixels in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

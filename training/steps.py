@@ -10,7 +10,8 @@ from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.fit import fit_classifier
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import TrainingConfig
-from training.data.dataset import Dataset, Split, load_dataset
+from training.data.dataset import Dataset, Split
+from training.data.sources import load_dataset
 from training.evaluate import corrupted_copies, evaluate, summarise
 from training.gate import Answers, fit_best_score, pass_gate
 from training.novelty import Novelty, fit_novelty
@@ -32,7 +33,11 @@ from trust.manifest import Gate, Threshold
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
     """The run's images, split."""
     spec = data_config(config.backbone, config.image_size)
-    return load_dataset(config.data, spec, config.seed, run.cache)
+    limit_bytes = round(config.decoded_limit_gib * 2**30)
+    dataset = load_dataset(config.data, spec, config.seed, run.cache, side=config.image_size, limit_bytes=limit_bytes)
+    if dataset.skipped:
+        print(dataset.skipped)
+    return dataset
 
 
 def train_classifier(config: TrainingConfig, run: Run, dataset: Dataset) -> None:

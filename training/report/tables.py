@@ -6,7 +6,8 @@ from typing import Any
 from rich.table import Table
 
 from training.config import TrainingConfig
-from training.data.dataset import FASHION_MNIST, Dataset
+from training.data.dataset import Dataset
+from training.data.torchvision_sets import FASHION_MNIST
 from training.scores.methods import TEMPERATURE_SCALED, TRUST
 from training.shift.corruptions import TRAINED_KINDS
 from training.shift.transforms import NAMED

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.data.dataset import Dataset
+from training.data.sources import open_labelled
+from training.data.splits import split_unseen
 from training.wrap.classes import match_classes
 from training.wrap.diagnosis import check_fit
 from training.wrap.frozen import FrozenClassifier
-from training.wrap.labelled import load_labelled, split_labelled
 from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import InputSpec, PreprocessOptions, with_preset
 from training.wrap.source import TIMM, decide_source_input, read_source
@@ -51,7 +52,10 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     say(f"{source.kind}; takes {spec.describe()}")
     if spec.assumed:
         say(f"assumed, because nothing says otherwise: {' '.join(spec.assumed)}")
-    images, folders = load_labelled(options.data, spec.preprocess, options.cache)
+    labelled = open_labelled(options.data, spec.preprocess, options.cache)
+    images = labelled.images
+    if labelled.skipped:
+        say(str(labelled.skipped))
     some = np.random.default_rng(options.seed).permutation(len(images))[:_TRIED_ON]
     standard = standardise(
         source,
@@ -64,9 +68,9 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     )
     for sentence in standard.found:
         say(sentence)
-    names, targets = match_classes(standard.classes, folders, options.classes, images.targets)
+    names, targets = match_classes(standard.classes, labelled.classes, options.classes, images.targets)
     for warning in check_fit(source, spec, standard.output, images.pixels(some), targets[some], names):
         say(f"warning: {warning}")
-    images = replace(images, targets=targets)
-    dataset = split_labelled(options.data, names, spec.preprocess, images, options.seed)
+    parts = split_unseen(labelled.name, replace(images, targets=targets), options.seed)
+    dataset = Dataset(labelled.name, names, spec.preprocess, **parts, skipped=labelled.skipped)
     return Opened(standard.classifier, source.kind, spec, dataset)
