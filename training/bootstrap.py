@@ -72,7 +72,7 @@ def bootstrap(
     answers = sort_answers(confidence, correct)
     found = _resampled(measures, [answers], resamples, seed)
     return {
-        name: Interval(float(measure.over(answers)[0]), *_ends(found[name][0], level))
+        name: Interval(float(measure.over(answers)[0]), *percentile_ends(found[name][0], level))
         for name, measure in measures.items()
     }
 
@@ -134,10 +134,35 @@ def bootstrap_mean_paired(
 def _compare(measure: Measure[...], values: list[float], found: Floats, level: float) -> Comparison:
     """From the values of both scores, and of both on each resample, (2, resamples)."""
     differences = found[0] - found[1]
-    low, high, left_out = _ends(differences, level)
+    low, high, left_out = percentile_ends(differences, level)
     gains = differences[np.isfinite(differences)] * (1 if measure.higher_is_better else -1)
     share = float((gains <= 0).mean()) if len(gains) else float("nan")
     return Comparison(values[0] - values[1], low, high, share, left_out)
+
+
+def bootstrap_values(
+    measures: Mapping[str, Measure[...]],
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """Each measure on each resample, (resamples,), NaN where undefined; the same seed draws the same resamples.
+
+    So many scores of the same answers can be compared pair by pair, each measured once. Arguments as of `bootstrap`.
+    """
+    found = _resampled(measures, [sort_answers(confidence, correct)], resamples, seed)
+    return {name: values[0] for name, values in found.items()}
+
+
+def percentile_ends(values: Floats, level: float = 0.95) -> tuple[float, float, int]:
+    """Both ends of the percentile interval, and how many values are undefined."""
+    defined = values[np.isfinite(values)]
+    left_out = len(values) - len(defined)
+    if not len(defined):
+        return float("nan"), float("nan"), left_out
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high), left_out
 
 
 def draw_counts(answers: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
@@ -160,13 +185,3 @@ def _resampled(
         for name, measure in measures.items():
             chunks[name].append([measure.over(answers) for answers in resampled])
     return {name: np.concatenate(values, axis=1) for name, values in chunks.items()}
-
-
-def _ends(values: Floats, level: float) -> tuple[float, float, int]:
-    """Both ends of the percentile interval, and how many values are undefined."""
-    defined = values[np.isfinite(values)]
-    left_out = len(values) - len(defined)
-    if not len(defined):
-        return float("nan"), float("nan"), left_out
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), left_out

@@ -1,6 +1,5 @@
 """trustserve-train: the steps of a run, each by itself or all in order."""
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,20 +10,17 @@ from cyclopts.config import Toml
 from rich.console import Console
 
 from training.bundle.compare import compare_rows
-from training.bundle.export import PARITY_IMAGES, Release, export_bundle
 from training.bundle.graphs import ExportError
-from training.bundle.networks import TorchNetworks
 from training.bundle.reference import read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
-from training.config import TrainingConfig, provenance
+from training.config import TrainingConfig
 from training.data.dataset import Dataset
+from training.release import release_run
 from training.report import tables
 from training.run import MissingStep, Run
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.steps import (
     calibrate,
-    choose_served,
-    load_pair,
     measure,
     open_dataset,
     train_classifier,
@@ -41,7 +37,7 @@ from training.threshold import (
 from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import PreprocessOptions
 from training.wrap.wrapping import wrap
-from trust.manifest import BundleError, read_manifest
+from trust.manifest import REPORT, BundleError, read_manifest
 
 Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
@@ -250,26 +246,11 @@ def _evaluate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 
 
 def _export(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
-    # On the CPU wherever it was trained: parity is with onnxruntime's CPU arithmetic.
-    pair, calibrated = load_pair(dataclasses.replace(config, device="cpu"), run, dataset)
-    compared = dataset.test.pixels(slice(PARITY_IMAGES))
-    head, threshold, gate = choose_served(config, TorchNetworks(pair, compared), calibrated, dataset.reference)
-    results = run.load_json("results", "evaluate")
-    release = Release(
-        name=config.name,
-        description=f"{config.backbone} and its oracle, trained on {dataset.name}",
-        head=head,
-        threshold=threshold,
-        gate=gate,
-        results=results,
-        card=tables.card(config, dataset, head, threshold, gate, results),
-        provenance=provenance(config),
-    )
-    served = TorchNetworks(pair, compared, with_oracle=gate.serves == "oracle")
-    place = export_bundle(config.models, release, served, dataset, config.seed)
+    place, release = release_run(config, run, dataset)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    console.print(f"{gate.statement}\n{threshold.statement}", highlight=False)
+    console.print(f"{release.gate.statement}\n{release.threshold.statement}", highlight=False)
     console.print(f"Bundle {place}: {size / 1e6:.1f} MB. Serve it: make serve MODEL={place}")
+    console.print(f"Its report: {place / REPORT / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from training.data.torchvision_sets import FASHION_MNIST
 from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
-from training.oracle.recipes import RECIPES, Labels, OracleRecipe, RecipeName
+from training.oracle.recipes import RECIPES, Backbone, Labels, OracleRecipe, RecipeName
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from trust.manifest import NAME_PATTERN
 
 _OVERRIDES = {
     "head": "head",
     "labels": "labels",
+    "backbone": "scheme",
     "loss": "loss",
     "slope_correct": "slope_correct",
     "slope_incorrect": "slope_incorrect",
@@ -93,6 +94,8 @@ class TrainingConfig:
     """The oracle's correctness head; the recipe's where not given, as with all that follows."""
     labels: Labels | None = None
     """Images on which correctness is known."""
+    scheme: Backbone | None = None
+    """Train the oracle's encoder (finetuned), heads on a frozen one, or heads on the classifier's features (shared)."""
     slope_correct: float | None = None
     """Of the steep slope loss: the larger, the dearer a correct answer that is distrusted."""
     slope_incorrect: float | None = None
@@ -176,6 +179,8 @@ class TrainingConfig:
         if name != self.recipe:
             return RECIPES[name]
         chosen = {field: getattr(self, option) for field, option in _OVERRIDES.items()}
+        if self.labels in ("heldout", "crossfit"):
+            chosen["heldout_repeats"] = max(1, RECIPES[name].heldout_repeats)
         return replace(RECIPES[name], **{field: value for field, value in chosen.items() if value is not None})
 
     @property

@@ -5,36 +5,42 @@ clean images and must be better, on average, on copies of them under kinds of co
 both by paired bootstrap at 95 %.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.answers import Answers, Bools, Outputs
 from training.bootstrap import Comparison, bootstrap_mean_paired
-from training.calibrate import fit_score_head
+from training.data.dataset import Split
+from training.evaluation.conditions import Condition
 from training.metrics.ranking import auroc
-from trust.head import TrustHead, TrustInput, trust_probability
+from training.outputs import CLEAN
+from training.shift.corruptions import UNSEEN_KINDS
+from trust.head import TrustHead, trust_probability
 from trust.manifest import Difference, Gate
-from trust.posthoc import POSTHOC_SCORES, max_softmax, p_norm_max_logit
+from trust.posthoc import max_softmax
+from trust.preprocess import Pixels
 
-Outputs = Mapping[str, NDArray[np.float32]]
-Bools = NDArray[np.bool_]
-
-NORM_ORDERS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 RESAMPLES = 1000
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the networks say about some images, and whether the classifier was right."""
+def ask_reference(
+    outputs_of: Callable[[Iterable[Pixels]], Outputs], reference: Split, seed: int
+) -> tuple[Answers, list[Answers]]:
+    """Answers to the reference images as they are, and to copies of them under each kind that nothing trained on.
 
-    outputs: Outputs
-    targets: NDArray[np.int64]  # (N,)
+    Args:
+        outputs_of: what the networks say about batches of pixels.
+        reference: images that neither fitted nor calibrated anything.
+        seed: of the corruptions.
+    """
 
-    @property
-    def correct(self) -> Bools:
-        return np.asarray(self.outputs["logits"].argmax(1) == self.targets)
+    def answers(kind: str) -> Answers:
+        condition = Condition(reference, kind, seed)
+        return Answers(outputs_of(condition.batches()), condition.targets)
+
+    return answers(CLEAN), [answers(kind) for kind in UNSEEN_KINDS]
 
 
 def pass_gate(
@@ -62,37 +68,6 @@ def pass_gate(
         shifted=_difference(on_shifted),
     )
     return served, gate
-
-
-def fit_best_score(calibration: Answers, temperature: float) -> TrustHead:
-    """The post-hoc score that ranks the calibration images best, as a trust head of its own.
-
-    The later of two in `candidates` must rank better than the first to be taken: softmax confidence comes first.
-
-    Args:
-        calibration: clean images that did not fit the classifier; at least one answer right and one wrong.
-        temperature: of the classifier.
-    """
-    scores = candidates(calibration, temperature)
-    best = max(scores, key=lambda name: auroc(scores[name][0], calibration.correct))
-    return fit_score_head(best, calibration.outputs, calibration.correct, **scores[best][1])
-
-
-def candidates(
-    calibration: Answers, temperature: float
-) -> dict[TrustInput, tuple[NDArray[np.float64], dict[str, float]]]:
-    """Every post-hoc score of these answers, (N,), with its parameters."""
-    logits = calibration.outputs["logits"]
-    order = max(NORM_ORDERS, key=lambda order: auroc(p_norm_max_logit(logits, order), calibration.correct))
-    return {
-        "confidence_log_odds": (max_softmax(logits), {}),
-        "scaled_confidence_log_odds": (
-            max_softmax(np.asarray(logits, float) / temperature),
-            {"temperature": temperature},
-        ),
-        **{name: (score(logits), {}) for name, score in POSTHOC_SCORES.items()},
-        "p_norm_max_logit": (p_norm_max_logit(logits, order), {"norm_order": order}),
-    }
 
 
 def _compare(head: TrustHead, conditions: Sequence[Answers]) -> Comparison:

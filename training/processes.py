@@ -1,5 +1,8 @@
 """The processes that share a run: one, or several started by `torchrun` or `accelerate launch`.
 
+    torchrun --nproc-per-node 2 -m -- training.cli all --run runs/shared
+
+(Without `--` torchrun would take `--run` for an option of its own.)
 Each takes its share of every batch; the main process alone writes files and shows progress. Processes on several
 machines need the run's folder, and the one beside it with the decoded images, on a disk that all of them see.
 """

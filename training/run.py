@@ -16,11 +16,11 @@ from pydantic import BaseModel
 from torch import nn
 
 from training.config import NOT_OF_THE_NUMBERS, TrainingConfig
+from training.evaluation.table import CleanAnswers
 from training.fit.record import Record
 from training.log import log
 from training.predict import pick_device
 from training.processes import join_processes
-from training.scores.posthoc import PostHoc
 from training.whole import write_whole
 from trust.head import TrustHead
 
@@ -33,7 +33,6 @@ class Calibrated(BaseModel):
     """Of each oracle, the exported one first."""
     fallback: TrustHead
     """Of the best post-hoc score, which serves where the oracle is not promoted."""
-    posthoc: PostHoc
 
 
 class MissingStep(Exception):
@@ -125,6 +124,14 @@ class Run:
     def save_calibration(self, calibrated: Calibrated) -> None:
         """Writes what the calibrate step found."""
         self.save_json("calibration", calibrated.model_dump())
+
+    def save_answers(self, answers: CleanAnswers) -> None:
+        """Writes `answers.npz`."""
+        self._write("answers.npz", answers.save)
+
+    def load_answers(self) -> CleanAnswers:
+        """Reads `answers.npz`; raises as `load_weights`."""
+        return CleanAnswers.load(self._existing("answers.npz", "evaluate"))
 
     def load_calibration(self) -> Calibrated:
         """Reads what the calibrate step found."""

@@ -1,10 +1,10 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
-from typing import Any
-
 import numpy as np
 import torch
 
+from training.answers import Answers
+from training.best_score import fit_best_score
 from training.bundle.networks import Networks
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.fit import fit_classifier
@@ -12,19 +12,20 @@ from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split
 from training.data.sources import load_dataset
-from training.evaluate import corrupted_copies, evaluate, summarise
-from training.gate import Answers, fit_best_score, pass_gate
+from training.evaluation.conditions import Condition
+from training.evaluation.scorers import OracleRows, OutputsOf, Views, fit_scorers
+from training.evaluation.table import Results, evaluate
+from training.gate import ask_reference, pass_gate
 from training.novelty import Novelty, fit_novelty
 from training.oracle.fit import fit_oracle
 from training.oracle.jury import CrossFit, fold_of_each
 from training.oracle.network import AnyOracle, empty_oracle
 from training.oracle.recipes import OracleRecipe
+from training.outputs import OutputKey, OutputStore
 from training.pair import ClassifierGraph, Pair
 from training.predict import pick_device, predict
 from training.run import Calibrated, Run
-from training.scores.posthoc import fit_posthoc
 from training.shift.copies import chained_copies
-from training.shift.corruptions import UNSEEN_KINDS
 from training.threshold import choose_threshold
 from trust.head import TrustHead, trust_probability
 from trust.manifest import Gate, Threshold
@@ -58,7 +59,7 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits each recipe's oracles, one a seed, and leaves `oracle-<recipe>-<seed>.pt`."""
     classifier = _load_classifier(config, run, dataset)
     crossfit = _load_crossfit(config, run, dataset) if config.needs_folds else None
-    for name, recipe, seed in _oracles(config):
+    for name, recipe, seed in oracle_names(config):
         oracle = fit_oracle(
             classifier,
             dataset,
@@ -91,40 +92,57 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
             (on_corrupted[name], on_corrupted[name]["logits"].argmax(1) == corrupted_targets),
             config.clean_weight,
         )
-        for name, recipe, _ in _oracles(config)
+        for name, recipe, _ in oracle_names(config)
     }
     run.save_weights("novelty", novelty)
     calibrated = Calibrated(
         temperature=temperature,
         heads=heads,
         fallback=fit_best_score(Answers({"logits": logits}, clean.targets), temperature),
-        posthoc=fit_posthoc(logits, logits.argmax(1) == clean.targets),
     )
     run.save_calibration(calibrated)
 
 
-def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Evaluates on the test images; leaves and returns `results.json`."""
+def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> Results:
+    """Evaluates on the test images; leaves `results.json` and `answers.npz`, and returns the former."""
     pair, calibrated = load_pair(config, run, dataset)
-    table = evaluate(pair, calibrated, dataset, config)
-    results = {"summary": summarise(table), "conditions": table}
+    outputs_of = _remembered(pair, run)
+    rows = {name: oracle_rows(config, name, head) for name, head in calibrated.heads.items()}
+    scorers = fit_scorers(outputs_of, rows, dataset, config.risk, config.confidence)
+    results, answers = evaluate(outputs_of, scorers, dataset.test, config.seed)
     run.save_json("results", results)
+    run.save_answers(answers)
     return results
+
+
+def oracle_rows(config: TrainingConfig, oracle: str, head: TrustHead) -> OracleRows:
+    """What an oracle's rows are called; a recipe trained for comparison stands there with its logit alone."""
+    recipe = next(name for name in config.recipes if oracle.startswith(f"{name}-"))
+    logit = f"{config.oracle_recipe(recipe).loss_label} logit"
+    exported = recipe == config.recipe
+    return OracleRows(head, logit if exported else f"{logit} ({recipe} recipe)", whole=exported)
 
 
 def choose_served(
     config: TrainingConfig, networks: Networks, calibrated: Calibrated, reference: Split
 ) -> tuple[TrustHead, Threshold, Gate]:
     """What a bundle serves as trust, by the gate, and from which trust on it trusts; asked on the reference images."""
-    clean = Answers(networks.outputs(reference.batches()), reference.targets)
-    shifted = [
-        Answers(networks.outputs(batches), targets)
-        for batches, targets in (corrupted_copies(reference, kind, config.seed) for kind in UNSEEN_KINDS)
-    ]
+    clean, shifted = ask_reference(networks.outputs, reference, config.seed)
     oracle = next(iter(calibrated.heads.values()))
     head, gate = pass_gate(oracle, calibrated.fallback, clean, shifted, config.force)
     trust = trust_probability(head, clean.outputs)
     return head, choose_threshold(trust, clean.correct, config.risk, config.confidence), gate
+
+
+def _remembered(pair: Pair, run: Run) -> OutputsOf:
+    """What the networks say under a condition, computed once for these networks and images."""
+    store, fingerprint = OutputStore(run.folder / "outputs"), pair.fingerprint()
+
+    def outputs_of(condition: Condition) -> Views:
+        key = OutputKey(fingerprint, condition.split.fingerprint(), condition.name)
+        return pair.views(store.get(key, condition.batches(), len(condition.split), pair.run))
+
+    return outputs_of
 
 
 def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, Calibrated]:
@@ -137,6 +155,12 @@ def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair,
     run.load_weights("novelty", novelty, device, "calibrate")
     oracles = _load_oracles(config, run, classifier)
     return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
+
+
+def oracle_names(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
+    """Name, recipe and seed of every oracle of the run, the exported one first."""
+    seeds = range(config.seed, config.seed + config.oracle_seeds)
+    return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]
 
 
 def _fitted_classifier(config: TrainingConfig, run: Run, split: Split, dataset: Dataset, title: str) -> Classifier:
@@ -169,13 +193,7 @@ def _load_crossfit(config: TrainingConfig, run: Run, dataset: Dataset) -> CrossF
 
 def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, AnyOracle]:
     oracles = {}
-    for name, recipe, _ in _oracles(config):
+    for name, recipe, _ in oracle_names(config):
         oracles[name] = empty_oracle(classifier, recipe)
         run.load_weights(f"oracle-{name}", oracles[name], pick_device(config.device), "oracle")
     return oracles
-
-
-def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
-    """Name, recipe and seed of every oracle of the run, the exported one first."""
-    seeds = range(config.seed, config.seed + config.oracle_seeds)
-    return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]

@@ -23,6 +23,7 @@ ORACLE = "oracle.onnx"
 GOLDEN = "golden.npz"
 REFERENCE = "reference.npz"
 RESULTS = "results.json"
+REPORT = "report"
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 

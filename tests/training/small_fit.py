@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from training.fit.loop import fit
 from training.fit.plan import FitPlan
@@ -43,11 +42,9 @@ def network(normalised):
     return nn.Sequential(*layers, nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
 
 
-def fit_small(folder, plan, normalised=True, dropout=True, die_at=None):
+def fit_small(folder, plan, normalised=True, remembers=True, die_at=None):
     """The fitted network and what its loss remembers; the process kills itself when it asks for loss `die_at`."""
     model, seen, asked = network(normalised), Seen(), 0
-    if not dropout:
-        model[-2].p = 0.0
 
     def loss_of(model, batch, _):
         nonlocal asked
@@ -56,8 +53,8 @@ def fit_small(folder, plan, normalised=True, dropout=True, die_at=None):
             os.kill(os.getpid(), signal.SIGKILL)
         # Remembered images count a little more: a loss that forgot them would give other weights.
         weights = 1 + 0.1 * seen.counts[batch]
-        loss = (F.cross_entropy(model(POINTS[batch]), TARGETS[batch], reduction="none") * weights).mean()
-        if torch.is_grad_enabled():
+        loss = (nn.functional.cross_entropy(model(POINTS[batch]), TARGETS[batch], reduction="none") * weights).mean()
+        if remembers and torch.is_grad_enabled():
             seen.counts[batch] += 1
         return loss
 
@@ -78,8 +75,7 @@ def main():
     torch.set_num_threads(1)
     folder, plans = Path(sys.argv[1]), json.loads(sys.argv[2])
     for name, (plan, normalised) in plans.items():
-        plan["milestones"] = tuple(plan["milestones"])
-        model = fit_small(folder / name, FitPlan(**plan), normalised, dropout=False)[0]
+        model = fit_small(folder / name, FitPlan(**plan), normalised, remembers=False)[0]
         torch.save(model.state_dict(), folder / f"{name}-{os.environ['RANK']}.pt")
 
 

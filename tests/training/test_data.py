@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.sources import load_dataset, load_labelled, open_labelled, reorder_classes
+from training.data.sources import load_dataset, open_labelled, split_labelled
 from training.data.splits import split_unseen
 from trust.preprocess import Preprocess
 
@@ -145,7 +145,7 @@ def test_changed_image_is_decoded_anew(folder, tmp_path):
 
 
 def test_images_for_a_classifier_from_elsewhere_are_split_by_class_and_none_is_for_training(unseen, tmp_path):
-    dataset = load_labelled(f"imagefolder:{unseen}", SPEC, None, 0, tmp_path / "cache")
+    dataset = split_labelled(open_labelled(f"imagefolder:{unseen}", SPEC, tmp_path / "cache"), 0)
     assert [len(getattr(dataset, name)) for name in SPLITS] == [0, 120, 75, 60, 45]
     rows = np.concatenate([getattr(dataset, name).rows for name in SPLITS])
     assert sorted(rows) == list(range(300))
@@ -169,25 +169,9 @@ def test_only_the_test_images_are_unseen_where_a_set_has_some(tmp_path):
     assert (found.name, len(found.images)) == ("both", 200)
 
 
-def test_targets_are_counted_as_the_classifier_counts_its_outputs(unseen, tmp_path):
-    dataset = load_labelled(f"imagefolder:{unseen}", SPEC, ("dog", "cat"), 0, tmp_path / "cache")
-    assert dataset.classes == ("dog", "cat")
-    assert (dataset.oracle.pixels(slice(None))[:, 0, 0, 0] == 1 - dataset.oracle.targets).all()
-
-
-@pytest.mark.parametrize("names", [("cat", "cow"), ("cat", "dog", "dog")])
-def test_classes_that_disagree_are_named(names, unseen, tmp_path):
-    found = open_labelled(f"imagefolder:{unseen}", SPEC, tmp_path / "cache")
-    only = (
-        r"only in val: \['dog'\], only given: \['cow'\]" if "cow" in names else r"only in val: \[\], only given: \[\]"
-    )
-    with pytest.raises(ValueError, match=only + "; wanted 2 equal names, each once"):
-        reorder_classes(found, names)
-
-
 def test_too_few_images_to_judge_a_classifier_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="data has 40 labelled images; wanted at least 200"):
-        load_labelled(f"imagefolder:{folder}", SPEC, None, 0, tmp_path / "cache")
+        split_labelled(open_labelled(f"imagefolder:{folder}", SPEC, tmp_path / "cache"), 0)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import pytest
 
 from service.bundle import open_bundle
 from tests.training.conftest import train
+from training.answers import Answers
+from training.best_score import fit_best_score
 from training.config import TrainingConfig
-from training.gate import Answers, fit_best_score, pass_gate
+from training.gate import pass_gate
 from training.run import Run
 from training.steps import load_pair, open_dataset
 from trust.head import TrustHead, trust_probability

@@ -10,7 +10,7 @@ from training import steps
 from training.classifier.network import Classifier, build_backbone
 from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split
-from training.oracle import fit as oracle_fit
+from training.oracle import lesson
 from training.oracle.fit import fit_oracle
 from training.oracle.heads import SignedDistance, slope_head
 from training.oracle.jury import NOBODY, CrossFit, call_jury, fold_of_each
@@ -91,7 +91,7 @@ def test_correctness_is_learned_only_where_it_is_honest(
         learned.append(len(verdicts.correct))
         return oracle_loss(name, logits, verdicts, options)
 
-    monkeypatch.setattr(oracle_fit, "oracle_loss", spy)
+    monkeypatch.setattr(lesson, "oracle_loss", spy)
     fitted(classifier, dataset, dataclasses.replace(QUICK, labels=labels, heldout_repeats=repeats))
     assert sum(learned) == known_images
 
@@ -242,7 +242,7 @@ def test_crossfit_oracle_learns_from_every_image(classifier, dataset, monkeypatc
         learned.append(len(verdicts.correct))
         return oracle_loss(name, logits, verdicts, options)
 
-    monkeypatch.setattr(oracle_fit, "oracle_loss", spy)
+    monkeypatch.setattr(lesson, "oracle_loss", spy)
     crossfit = CrossFit([classifier] * 3, fold_of_each(60, folds=3, seed=0))
     fitted(classifier, dataset, dataclasses.replace(QUICK, labels="crossfit"), crossfit=crossfit)
     assert sum(learned) == 60 + 2 * 20
@@ -269,6 +269,11 @@ def test_impossible_folds_are_refused(folds):
 def test_recipe_that_contradicts_itself_is_refused(recipe, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPES[recipe], **change)
+
+
+def test_published_recipe_asked_for_heldout_labels_shows_the_heldout_images():
+    recipe = TrainingConfig(recipe="paper", labels="heldout", scheme="frozen").oracle_recipe("paper")
+    assert (recipe.labels, recipe.heldout_repeats, recipe.backbone) == ("heldout", 1, "frozen")
 
 
 def test_row_made_with_the_published_broadcast_says_so():

@@ -24,6 +24,8 @@ from training.bundle.networks import Networks, WrittenGraphs
 from training.bundle.placing import put_in_place
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images, to_pixels
+from training.report.content import ReportContent
+from training.report.page import write_report
 from training.shift.corruptions import TRAINED_KINDS, corrupt
 from trust.head import TrustHead, trust_probability
 from trust.manifest import (
@@ -32,6 +34,7 @@ from trust.manifest import (
     MANIFEST,
     ORACLE,
     REFERENCE,
+    REPORT,
     RESULTS,
     FileDigest,
     Gate,
@@ -62,6 +65,7 @@ class Release:
     """What was measured; its `summary` goes into the manifest too."""
     card: str
     """The bundle's README."""
+    report: ReportContent
     provenance: dict[str, Any]
     """Recipe, seed and whatever else it takes to make it again; versions and data are added."""
 
@@ -89,6 +93,7 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
         _write_samples(draft / "samples", dataset)
         (draft / "README.md").write_text(release.card)
         (draft / RESULTS).write_text(json.dumps(release.results) + "\n")
+        write_report(draft / REPORT, release.report)
         files = {name: digest_file(draft / name) for name in (*graphs.outputs, GOLDEN, REFERENCE, RESULTS)}
         manifest = Manifest(
             name=release.name,

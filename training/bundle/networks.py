@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from training.bundle.graphs import check_parity, write_graphs
-from training.pair import Outputs, Pair
+from training.outputs import Outputs
+from training.pair import Pair
 from trust.preprocess import Pixels
 
 

@@ -1,12 +1,9 @@
 """Data sets by name, opened and split: to train a classifier with, or to judge one that was trained elsewhere."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from training.data.dataset import Dataset, Split
 from training.data.decoding import DECODED_LIMIT_BYTES, open_images
@@ -82,27 +79,6 @@ def load_dataset(
     return Dataset(found.name, found.classes, spec, **parts, test=test, skipped=skipped)
 
 
-def load_labelled(source: str, spec: Preprocess, classes: Sequence[str] | None, seed: int, cache: Path) -> Dataset:
-    """A data set to judge a classifier that was trained elsewhere: train is empty, the other splits share the rest.
-
-    Oracle, calibration, reference and test are 40, 25, 20 and 15 % of every class.
-
-    Args:
-        source, spec, cache: as `open_labelled`.
-        classes: names in the order of the classifier's outputs; sorted as the set has them where not given.
-        seed: of the split.
-
-    Raises:
-        ValueError: as `open_labelled`, and if the set's classes are not these.
-    """
-    found = open_labelled(source, spec, cache)
-    if classes is not None:
-        found = reorder_classes(found, classes)
-    check_classes(found.name, found.classes, found.images.targets)
-    parts = split_unseen(found.name, found.images, seed)
-    return Dataset(found.name, found.classes, found.preprocess, **parts, skipped=found.skipped)
-
-
 def open_labelled(source: str, spec: Preprocess, cache: Path, *, limit_bytes: int = DECODED_LIMIT_BYTES) -> Labelled:
     """All images that a classifier trained on this set has not seen: its test images where it has some, else all.
 
@@ -113,30 +89,26 @@ def open_labelled(source: str, spec: Preprocess, cache: Path, *, limit_bytes: in
         limit_bytes: largest set to keep decoded.
 
     Raises:
-        ValueError: unknown source, or data that is not there.
+        ValueError: unknown source, data that is not there, or a class without images.
     """
     found = _open(source, cache)
     unseen = found.test or found.train
     assert unseen is not None, "a source has images to learn from, to test with, or both"
     images, skipped = open_images(unseen(), spec, cache, limit_bytes)
+    check_classes(found.name, found.classes, images.targets)
     return Labelled(found.name, found.classes, spec, images, skipped)
 
 
-def reorder_classes(labelled: Labelled, classes: Sequence[str]) -> Labelled:
-    """The same images, their targets counted as the classifier counts its outputs.
+def split_labelled(labelled: Labelled, seed: int) -> Dataset:
+    """A data set to judge a classifier that was trained elsewhere: train is empty, the other splits share the images.
+
+    Oracle, calibration, reference and test are 40, 25, 20 and 15 % of every class.
 
     Raises:
-        ValueError: names and classes of the set are not the same, naming both.
+        ValueError: there are too few images.
     """
-    ours, theirs = set(labelled.classes), set(classes)
-    if ours != theirs or len(theirs) < len(classes):
-        raise ValueError(
-            f"classes of {labelled.name} and those given differ: only in {labelled.name}: {sorted(ours - theirs)}, "
-            f"only given: {sorted(theirs - ours)}; wanted {len(ours)} equal names, each once"
-        )
-    position = np.array([list(classes).index(name) for name in labelled.classes])
-    images = dataclasses.replace(labelled.images, targets=position[labelled.images.targets])
-    return dataclasses.replace(labelled, classes=tuple(classes), images=images)
+    parts = split_unseen(labelled.name, labelled.images, seed)
+    return Dataset(labelled.name, labelled.classes, labelled.preprocess, **parts, skipped=labelled.skipped)
 
 
 def _open(source: str, cache: Path) -> Source:

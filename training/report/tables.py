@@ -144,7 +144,7 @@ mean over kinds. NetTrustScore error: |label-free estimate - true|, mean over ki
 {markdown_table(summary_rows(results))}
 
 Trained kinds (met in training and calibration): {", ".join(TRAINED_KINDS)}.
-Unseen kinds (met by nothing before this table): {", ".join(unseen)}.
+Unseen kinds (met by nothing before the gate and this table): {", ".join(unseen)}.
 
 {markdown_table(kind_rows(results))}
 

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.answers import Answers
+from training.best_score import fit_best_score
 from training.calibrate import fit_temperature, fit_trust_head
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images
-from training.gate import Answers, fit_best_score
 from training.novelty import Novelty, fit_novelty_to, input_statistics
 from training.oracle.recipes import RECIPES
 from training.oracle.shared import SharedOracle
 from training.oracle.shared_fit import CachedAnswers, fit_shared_oracle
-from training.scores.posthoc import PostHoc, fit_posthoc
 from training.shift.copies import chained_copies
 from training.wrap.frozen import FrozenClassifier
 from training.wrap.merge import add_heads
@@ -45,7 +45,6 @@ class Calibrated:
     classifier: FrozenClassifier
     temperature: float
     best_score: TrustHead
-    posthoc: PostHoc
 
     def candidate(self, pixels: Pixels) -> Candidate:
         """The best of the scores; the graph is compared over some pixels (n, H, W, C)."""
@@ -66,7 +65,7 @@ def calibrate_scores(classifier: FrozenClassifier, split: Split) -> Calibrated:
         raise ValueError(f"all {len(split)} answers are {kind} on the calibration images: nothing tells them apart")
     temperature = fit_temperature(logits, split.targets)
     scaled = FrozenClassifier(set_temperature(classifier.model, temperature), classifier.threads)
-    return Calibrated(scaled, temperature, fit_best_score(answers, temperature), fit_posthoc(logits, answers.correct))
+    return Calibrated(scaled, temperature, fit_best_score(answers, temperature))
 
 
 def fit_heads(calibrated: Calibrated, dataset: Dataset, clean_weight: float, seed: int) -> Candidate:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.data.dataset import Dataset
-from training.data.sources import open_labelled
-from training.data.splits import split_unseen
+from training.data.sources import open_labelled, split_labelled
 from training.wrap.classes import match_classes
 from training.wrap.diagnosis import check_fit
 from training.wrap.frozen import FrozenClassifier
@@ -53,9 +52,9 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     if spec.assumed:
         say(f"assumed, because nothing says otherwise: {' '.join(spec.assumed)}")
     labelled = open_labelled(options.data, spec.preprocess, options.cache)
-    images = labelled.images
     if labelled.skipped:
-        say(str(labelled.skipped))
+        say(f"warning: {labelled.skipped}")
+    images = labelled.images
     some = np.random.default_rng(options.seed).permutation(len(images))[:_TRIED_ON]
     standard = standardise(
         source,
@@ -71,6 +70,5 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     names, targets = match_classes(standard.classes, labelled.classes, options.classes, images.targets)
     for warning in check_fit(source, spec, standard.output, images.pixels(some), targets[some], names):
         say(f"warning: {warning}")
-    parts = split_unseen(labelled.name, replace(images, targets=targets), options.seed)
-    dataset = Dataset(labelled.name, names, spec.preprocess, **parts, skipped=labelled.skipped)
-    return Opened(standard.classifier, source.kind, spec, dataset)
+    labelled = replace(labelled, classes=names, images=replace(images, targets=targets))
+    return Opened(standard.classifier, source.kind, spec, split_labelled(labelled, options.seed))

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from training.answers import Answers
 from training.bundle.export import Release, export_bundle
-from training.data.dataset import Dataset, Split
-from training.evaluate import corrupted_copies
-from training.gate import Answers, pass_gate
+from training.data.dataset import Dataset
+from training.evaluation.content import Served, report_content
+from training.gate import ask_reference, pass_gate
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.threshold import choose_threshold
 from training.wrap.candidates import PARITY_IMAGES, Calibrated, Candidate, calibrate_scores, fit_heads
@@ -48,17 +49,20 @@ def wrap(classifier: str, options: WrapOptions, how: PreprocessOptions, say: Say
     trust = trust_probability(served.head, reference.outputs)
     threshold = choose_threshold(trust, reference.correct, options.risk, options.confidence)
     say(threshold.statement)
-    results = measure_wrapped(candidate, served.head, calibrated.posthoc, dataset, options)
+    results, answers = measure_wrapped(candidate, served.head, dataset, options)
     name = options.name or bundle_name(classifier)
     wrapped = f"`{Path(classifier).name}` ({opened.kind})"
+    description = f"{wrapped.replace('`', '')}, wrapped with {options.data}"
+    said = Served(name, description, _facts(wrapped, opened, options), threshold, gate)
     release = Release(
         name=name,
-        description=f"{wrapped.replace('`', '')}, wrapped with {options.data}",
+        description=description,
         head=served.head,
         threshold=threshold,
         gate=gate,
         results=results,
         card=wrapped_card(name, wrapped, opened.spec, dataset, served.head, threshold, gate, results),
+        report=report_content(results, answers, dataset, said),
         provenance=_provenance(opened, options, wrapped),
     )
     return export_bundle(options.models, release, served.networks, dataset, options.seed), results
@@ -83,15 +87,20 @@ def _choose(
         statement = f"There is no oracle, as no features were taken: {name.replace('_', ' ')} serves as trust."
         return score, score, Gate(promoted=False, serves=name, statement=statement)
     heads = fit_heads(calibrated, dataset, options.clean_weight, options.seed)
-    clean = Answers(heads.networks.outputs(dataset.reference.batches()), dataset.reference.targets)
-    shifted = [_corrupted(heads, dataset.reference, kind, options.seed) for kind in UNSEEN_KINDS]
-    head, gate = pass_gate(heads.head, score.head, clean, shifted, options.force)
+    asked = ask_reference(heads.networks.outputs, dataset.reference, options.seed)
+    head, gate = pass_gate(heads.head, score.head, *asked, options.force)
     return heads, heads if head is heads.head else score, gate
 
 
-def _corrupted(candidate: Candidate, split: Split, kind: str, seed: int) -> Answers:
-    batches, targets = corrupted_copies(split, kind, seed)
-    return Answers(candidate.networks.outputs(batches), targets)
+def _facts(wrapped: str, opened: Opened, options: WrapOptions) -> dict[str, str]:
+    splits = ("oracle", "calibration", "reference", "test")
+    return {
+        "classifier": wrapped.replace("`", ""),
+        "takes": opened.spec.describe(),
+        "data": options.data,
+        "images": ", ".join(f"{name} {len(getattr(opened.dataset, name)):,}" for name in splits),
+        "seed": str(options.seed),
+    }
 
 
 def _provenance(opened: Opened, options: WrapOptions, wrapped: str) -> dict[str, Any]:
