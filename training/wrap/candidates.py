@@ -13,16 +13,18 @@ from training.calibrate import fit_temperature, fit_trust_head
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images
 from training.novelty import Novelty, fit_novelty_to, input_statistics
+from training.oracle.recipes import RECIPES
+from training.oracle.shared import SharedOracle
+from training.oracle.shared_fit import CachedAnswers, fit_shared_oracle
 from training.shift.copies import chained_copies
 from training.wrap.frozen import FrozenClassifier
-from training.wrap.heads import FrozenAnswers, SharedHeads, fit_shared_heads
 from training.wrap.merge import add_heads
 from training.wrap.networks import WrappedNetworks
 from training.wrap.surgery import FEATURES, LOGITS, set_temperature
-from trust.head import TrustHead, TrustInput
+from trust.head import TrustHead
 from trust.preprocess import Pixels
 
-HEAD_INPUTS: tuple[TrustInput, ...] = ("own_log_odds", "confidence_log_odds", "oracle_logit")
+RECIPE = RECIPES["shared"]
 PARITY_IMAGES = 200
 COPIES = 20_000
 """Corrupted copies that heads are fitted on, about; each image gives two to eight."""
@@ -82,26 +84,27 @@ def fit_heads(calibrated: Calibrated, dataset: Dataset, clean_weight: float, see
     batches, targets = chained_copies(dataset.calibration, 2, seed)
     corrupted = Answers(with_heads.outputs(batches), targets)
     head = fit_trust_head(
-        HEAD_INPUTS, (clean.outputs, clean.correct), (corrupted.outputs, corrupted.correct), clean_weight
+        RECIPE.trust_inputs, (clean.outputs, clean.correct), (corrupted.outputs, corrupted.correct), clean_weight
     )
     return Candidate(WrappedNetworks(with_heads, calibrated.temperature, pixels, wanted), head)
 
 
 def _fit_to_oracle_split(
     classifier: FrozenClassifier, split: Split, classes: int, seed: int
-) -> tuple[SharedHeads, Novelty]:
+) -> tuple[SharedOracle, Novelty]:
     clean = classifier.outputs(split.batches())
     novelty = fit_novelty_to(clean[FEATURES], _statistics(split.batches()), split.targets, classes)
     # One seed more than the calibration split's: the chains must not be the same.
     batches, targets = chained_copies(split, min(8, max(2, COPIES // len(split))), seed + 1)
     corrupted = classifier.outputs(batches)
-    heads = fit_shared_heads(
-        FrozenAnswers(
-            np.concatenate([clean[FEATURES], corrupted[FEATURES]]),
-            np.concatenate([clean[LOGITS], corrupted[LOGITS]]),
-            np.concatenate([split.targets, targets]),
-        ),
+    heads = fit_shared_oracle(
+        clean[FEATURES],
+        clean[LOGITS],
+        split.targets,
+        RECIPE,
         seed,
+        corrupted=CachedAnswers(corrupted[FEATURES], corrupted[LOGITS], targets),
+        title="heads on the classifier's features",
     )
     return heads, novelty
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from training.bundle.graphs import export_network
 from training.novelty import Novelty
+from training.oracle.shared import SharedOracle
 from training.wrap.frozen import FrozenClassifier, Outputs
-from training.wrap.heads import SharedHeads
 from training.wrap.source import opset_of
-from training.wrap.surgery import FEATURES, IMAGE, LOGITS
+from training.wrap.surgery import FEATURES, IMAGE
 from trust.preprocess import Pixels
 
 HEAD_OPSET = 18
@@ -22,7 +22,7 @@ _OUTPUTS = ("novelty", "oracle_logit", "oracle_class_logits")
 
 
 def add_heads(
-    classifier: FrozenClassifier, heads: SharedHeads, novelty: Novelty, pixels: Pixels
+    classifier: FrozenClassifier, heads: SharedOracle, novelty: Novelty, pixels: Pixels
 ) -> tuple[FrozenClassifier, Outputs]:
     """The classifier with heads among its outputs, and what it should say of the pixels.
 
@@ -37,13 +37,11 @@ def add_heads(
         ValueError: the classifier's graph is too old for the heads and cannot be converted.
     """
     outputs = classifier.run(pixels)
-    example = tuple(torch.from_numpy(each) for each in (pixels, outputs[FEATURES], outputs[LOGITS]))
+    example = tuple(torch.from_numpy(each) for each in (pixels, outputs[FEATURES]))
     network = _Heads(heads, novelty).eval()
     with torch.inference_mode():
         wanted = dict(zip(_OUTPUTS, (each.numpy() for each in network(*example)), strict=True))
-    added = export_network(
-        network, tuple(each[:2] for each in example), (IMAGE, FEATURES, LOGITS), _OUTPUTS, opset=HEAD_OPSET
-    )
+    added = export_network(network, tuple(each[:2] for each in example), (IMAGE, FEATURES), _OUTPUTS, opset=HEAD_OPSET)
     merged = _merge(classifier.model, added)
     return FrozenClassifier(merged, classifier.threads), outputs | wanted
 
@@ -55,7 +53,7 @@ def _merge(classifier: ModelProto, added: ModelProto) -> ModelProto:
     merged = ModelProto()
     merged.CopyFrom(_convert(classifier, opset))
     added = onnx.compose.add_prefix(added, _PREFIX)
-    shared = {_PREFIX + name: name for name in (IMAGE, FEATURES, LOGITS)}
+    shared = {_PREFIX + name: name for name in (IMAGE, FEATURES)}
     own = {_PREFIX + name: name for name in _OUTPUTS}
     for node in added.graph.node:
         node.input[:] = [shared.get(name, name) for name in node.input]
@@ -83,13 +81,13 @@ def _convert(model: ModelProto, opset: int) -> ModelProto:
 
 
 class _Heads(nn.Module):
-    """Pixels (N, H, W, C) uint8 with the classifier's features and logits of them; outputs as a tuple."""
+    """Pixels (N, H, W, C) uint8 with the classifier's features of them; outputs as a tuple."""
 
-    def __init__(self, heads: SharedHeads, novelty: Novelty) -> None:
+    def __init__(self, heads: SharedOracle, novelty: Novelty) -> None:
         super().__init__()
         self.heads, self.novelty = heads, novelty
 
-    def forward(self, image: Tensor, features: Tensor, logits: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         images = image.permute(0, 3, 1, 2).float() / 255
-        outputs = {"novelty": self.novelty(images, features), **self.heads(features, logits)}
+        outputs = {"novelty": self.novelty(images, features), **self.heads(features)}
         return tuple(outputs[name] for name in _OUTPUTS)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.wrap.standard import AUTO, Gives
+from training.wrap.standard import DEEP, Gives
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class WrapOptions:
     """The output with the scores, for a graph with several."""
     gives: Gives | None = None
     """What that output holds; seen in the scores themselves where not given."""
-    features: str = AUTO
-    """Tensor inside the graph that an oracle's heads read: auto for the input of the last layer, none for no heads."""
+    features: str = DEEP
+    """What an oracle's heads read of the graph's inside: deep for the inputs of some layers, last for that of the last
+    one, names of tensors with commas between them, or none for no heads."""
     models: Path = Path("models")
     """Folder into which the bundle is written."""
     cache: Path = Path("runs/.cache")
