@@ -19,6 +19,8 @@ from training.data.dataset import Dataset
 from training.report import tables
 from training.run import MissingStep, Run
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
+from training.shift.splits import SPLITS
+from training.shift.study import run_study, summary_rows
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
 from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError
@@ -72,6 +74,25 @@ def run_export(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
 def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     """Every step in order."""
     _run(config, train_classifier, train_oracles, calibrate, _evaluate, _export)
+
+
+@app.command(name="shift-study")
+def run_shift_study(
+    *,
+    config: Config = TrainingConfig(),  # noqa: B008
+    splits: tuple[str, ...] = tuple(SPLITS)[1:],
+    seeds: tuple[int, ...] = (0, 1, 2),
+    images: int = 1000,
+) -> None:
+    """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
+
+    Args:
+        splits: of the kinds: alternating, random-0 to random-2, tone-overlay-unseen, noise-geometry-unseen.
+        seeds: of classifier and oracle.
+        images: test images of each corrupted condition.
+    """
+    study = run_study(config, splits, seeds, images)
+    console.print(tables.terminal_table(summary_rows(study), "unseen kinds, severities 3 to 5: mean ± SD over cells"))
 
 
 @app.command(name="compare")

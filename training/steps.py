@@ -1,7 +1,6 @@
 """The steps of a run in the order the data flows: classifier, oracle, calibrate, evaluate, export."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from torch.nn import functional as F
 from training.calibrate import fit_temperature, fit_trust_head
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.config import OracleRecipe, TrainingConfig
-from training.data.dataset import Dataset, Positions, Split, load_dataset
-from training.data.images import flip_and_shift, to_images, to_pixels
+from training.data.dataset import Dataset, Positions, load_dataset
+from training.data.images import flip_and_shift, to_images
 from training.evaluate import evaluate, summarise
 from training.fit import fit, pick_device, predict
 from training.novelty import Novelty, fit_novelty
@@ -22,12 +21,9 @@ from training.oracle.network import Oracle
 from training.pair import ClassifierGraph, Pair
 from training.run import Calibrated, Run
 from training.scores.posthoc import fit_posthoc
-from training.seeds import draw_seed
-from training.shift.corruptions import TRAINED_KINDS, corrupt_in_chains
-from training.shift.transforms import NAMELESS
+from training.shift.mix import in_chains, twice_shuffled
 from training.threshold import choose_threshold
 from trust.head import trust_probability
-from trust.preprocess import Pixels
 
 
 def open_dataset(config: TrainingConfig, run: Run) -> Dataset:
@@ -76,11 +72,12 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     classifier = _load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
     clean = dataset.calibration
-    corrupted = _twice_shuffled(clean, config.seed)
+    corrupted = twice_shuffled(clean, config.seed)
     logits = predict(lambda images: {"logits": classifier(images)}, clean.batches(), device)["logits"]
     temperature = fit_temperature(logits, clean.targets)
     pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
-    on_clean, on_corrupted = pair.outputs(clean.batches()), pair.outputs(_in_chains(corrupted, config.seed))
+    chains = in_chains(corrupted, config.calibration_kinds, config.seed)
+    on_clean, on_corrupted = pair.outputs(clean.batches()), pair.outputs(chains)
     heads = {
         name: fit_trust_head(
             recipe.trust_inputs,
@@ -152,14 +149,3 @@ def _oracles(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
     """Name, recipe and seed of every oracle of the run, the exported one first."""
     seeds = range(config.seed, config.seed + config.oracle_seeds)
     return [(f"{name}-{seed}", config.oracle_recipe(name), seed) for name in config.recipes for seed in seeds]
-
-
-def _twice_shuffled(split: Split, seed: int) -> Split:
-    """Every image twice, shuffled: neighbours will share a chain of corruptions."""
-    return split.take(np.random.default_rng(seed).permutation(np.tile(np.arange(len(split)), 2)))
-
-
-def _in_chains(split: Split, seed: int) -> Iterator[Pixels]:
-    for number, pixels in enumerate(split.batches()):
-        images = to_images(pixels, torch.device("cpu"))
-        yield to_pixels(corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), draw_seed(seed, number)))
