@@ -7,8 +7,7 @@ from typing import Literal
 from training.classifier.network import SMALL_RESNET
 from training.data.dataset import FASHION_MNIST
 from training.oracle.losses import LossName
-from training.shift.corruptions import TRAINED_KINDS
-from training.shift.transforms import NAMELESS
+from training.shift.corruptions import NAMELESS_SHARES, TRAINED_KINDS
 from trust.head import TrustInput
 
 RecipeName = Literal["default", "paper"]
@@ -32,6 +31,8 @@ class OracleRecipe:
     """How often an epoch shows each held-out image (a training image: once)."""
     epochs: int
     learning_rate: float
+    outlier_share: float = 0.0
+    """Images of no class added to each batch, as a share of it; both heads learn to distrust them."""
     loss: LossName = "steep_slope"
     """What the steep slope head is fitted with."""
     slope_correct: float = 1.0
@@ -50,10 +51,11 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         class_head=True,
         labels="heldout",
         corrupted_share=0.8,
-        kinds=(*TRAINED_KINDS, *NAMELESS),
+        kinds=(*TRAINED_KINDS, *NAMELESS_SHARES),
         heldout_repeats=2,
         epochs=3,
         learning_rate=0.03,
+        outlier_share=0.125,
     ),
     # Luo et al.: one linear head as a signed distance, training-set labels, clean images, one epoch.
     "paper": OracleRecipe(

@@ -13,6 +13,7 @@ from training.oracle import fit as oracle_fit
 from training.oracle.fit import fit_oracle
 from training.oracle.losses import oracle_loss
 from training.oracle.network import Oracle, SignedDistance
+from training.shift.outliers import make_outliers
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
@@ -102,3 +103,24 @@ def test_batch_without_a_known_verdict_teaches_nothing_and_breaks_nothing(classi
     recipe = dataclasses.replace(RECIPES["paper"], labels="heldout", heldout_repeats=0)
     oracle = fit_oracle(classifier, dataset, recipe, batch_size=16, seed=0, title="test")
     assert all(value.isfinite().all() for value in oracle.state_dict().values())
+
+
+def test_oracle_that_met_outliers_is_less_sure_of_them(classifier, dataset):
+    recipe = dataclasses.replace(RECIPES["default"], epochs=4)
+    exposed, unaware = (
+        fit_oracle(
+            classifier,
+            dataset,
+            dataclasses.replace(recipe, outlier_share=share),
+            batch_size=16,
+            seed=0,
+            title="test",
+        )
+        for share in (0.5, 0.0)
+    )
+    outliers = make_outliers(torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(9)), seed=9)
+    with torch.inference_mode():
+        confidence = [
+            oracle(outliers)["oracle_class_logits"].softmax(1).amax(1).mean() for oracle in (exposed, unaware)
+        ]
+    assert confidence[0] < confidence[1]

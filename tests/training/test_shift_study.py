@@ -9,9 +9,9 @@ import pytest
 from training.cli import app
 from training.config import TrainingConfig
 from training.shift.cell import CellConfig, condition_figures
+from training.shift.corruptions import NAMELESS_SHARES
 from training.shift.splits import kind_split
 from training.shift.study import cell_summary, run_study, summarise_study
-from training.shift.transforms import NAMELESS
 from trust.head import TrustHead
 
 SPLIT = "noise-geometry-unseen"
@@ -40,7 +40,7 @@ def test_cell_measures_clean_unseen_kinds_attacks_and_other_data(study):
     conditions = study[1]["cells"][f"{SPLIT}/seed-4"]
     kinds = {name.split(":")[0] for name in conditions if ":" in name}
     assert kinds == {*kind_split(SPLIT).unseen, "fgsm", "pgd"}
-    assert {"clean", "digits", "photos", "inverted", "pgd:8", "rotate:3", "rotate:5"} <= set(conditions)
+    assert {"clean", "digits", "photos", "inverted", "pgd:4", "rotate:3", "rotate:5"} <= set(conditions)
     assert conditions["digits"]["accuracy"] == 0
 
 
@@ -73,7 +73,7 @@ def test_study_of_nothing_is_refused(tmp_path):
 
 def test_oracle_of_a_cell_meets_no_unseen_kind():
     config = CellConfig(split=SPLIT)
-    assert config.calibration_kinds == (*kind_split(SPLIT).trained, *NAMELESS)
+    assert config.calibration_kinds == (*kind_split(SPLIT).trained, *NAMELESS_SHARES)
     assert config.oracle_recipe("paper").kinds == ()
 
 
@@ -108,7 +108,7 @@ def test_summary_is_the_mean_over_conditions_then_over_cells():
         return figures | {"net trust score": 0.1 + estimate}
 
     def cell(*unseen):
-        others = ["clean", "fgsm:2", "fgsm:8", "pgd:2", "pgd:8"]
+        others = ["clean", "fgsm:4", "pgd:4"]
         others += ["digits", "photos", "uniform noise", "gaussian noise", "inverted"]
         shifted = {f"fog:{3 + number}": condition(*figures) for number, figures in enumerate(unseen)}
         return dict.fromkeys(others, condition(0.9, 0.9, 0.0)) | shifted

@@ -10,9 +10,10 @@ from training.config import OracleRecipe
 from training.data.dataset import Dataset, Positions
 from training.data.images import flip_and_shift, to_images
 from training.fit import fit
-from training.oracle.losses import judge, oracle_loss
+from training.oracle.losses import judge, oracle_loss, outlier_loss
 from training.oracle.network import Oracle
 from training.shift.corruptions import corrupt_in_chains
+from training.shift.outliers import make_outliers
 
 
 def fit_oracle(
@@ -46,17 +47,24 @@ def fit_oracle(
             images = torch.cat([chained, images[corrupted:]])
         images = flip_and_shift(images)
         target = targets[batch]
-        outputs = oracle(images)
+        strangers = round(recipe.outlier_share * len(batch))
+        if strangers:
+            images = torch.cat([images, make_outliers(images[-strangers:], draw)])
+        # In one pass: apart, batch normalisation would tell outliers by the company they keep.
+        everything = oracle(images)
+        outputs = {name: output[: len(batch)] for name, output in everything.items()}
         known = torch.from_numpy((batch >= seen) | (recipe.labels == "training")).to(device)
         # A batch may hold no image whose verdict is known: then the head learns nothing from it.
         loss = 0 * outputs["oracle_logit"].sum()
         if known.any():
             with torch.no_grad():
-                verdicts = judge(classifier(images[known]), target[known])
+                verdicts = judge(classifier(images[: len(batch)][known]), target[known])
             logits = outputs["oracle_logit"][known]
             loss = oracle_loss(recipe.loss, logits, verdicts, recipe.slope_correct, recipe.slope_incorrect)
         if recipe.class_head:
             loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
+        if strangers:
+            loss = loss + outlier_loss({name: output[len(batch) :] for name, output in everything.items()})
         return loss
 
     fit(

@@ -18,21 +18,23 @@ from training.pair import Outputs, Pair
 from training.run import Run
 from training.seeds import draw_seed
 from training.shift.adversarial import fgsm, pgd
-from training.shift.corruptions import corrupt
+from training.shift.corruptions import NAMELESS_SHARES, corrupt
 from training.shift.mix import in_chains, twice_shuffled
 from training.shift.other_data import OTHER_DATA, other_data
+from training.shift.outliers import make_outliers
 from training.shift.splits import ALTERNATING, kind_split
-from training.shift.transforms import NAMELESS
 from training.steps import load_pair
 from trust.head import TrustHead, log_odds, sigmoid, trust_probability
 from trust.preprocess import Pixels
 from trust.score import net_trust_score
 
 SEVERITIES = (3, 4, 5)
-EPSILONS = (2, 8)
+EPSILONS = (4,)
 """Of the attacks, in grey levels."""
 
 Figures = dict[str, float]
+Answers = tuple[Outputs, NDArray[np.bool_]]
+"""Outputs of both networks, and whether the classifier's answers are right."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class CellConfig(TrainingConfig):
     def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
         """The recipe with this split's kinds in place of its own."""
         recipe = super().oracle_recipe(name)
-        return replace(recipe, kinds=(*kind_split(self.split).trained, *NAMELESS)) if recipe.kinds else recipe
+        return replace(recipe, kinds=(*kind_split(self.split).trained, *NAMELESS_SHARES)) if recipe.kinds else recipe
 
 
 def measure_cell(config: CellConfig, run: Run, dataset: Dataset, images: int) -> dict[str, Figures]:
@@ -132,18 +134,20 @@ def _shifted(
 
 
 def _ablated_heads(config: CellConfig, pair: Pair, dataset: Dataset) -> dict[str, TrustHead]:
-    """Trust heads that lack one thing each, by what they lack."""
+    """Trust heads that lack one thing each, or are calibrated on other images, by what is different."""
     clean, mixed = dataset.calibration, twice_shuffled(dataset.calibration, config.seed)
     (name,) = pair.oracles
     split, inputs = kind_split(config.split), config.oracle_recipe(config.recipe).trust_inputs
 
-    def answered(part: Iterator[Pixels], targets: Targets) -> tuple[Outputs, NDArray[np.bool_]]:
+    def answered(part: Iterator[Pixels], targets: Targets) -> Answers:
         outputs = pair.outputs(part)[name]
         return outputs, outputs["logits"].argmax(1) == targets
 
     on_clean = answered(clean.batches(), clean.targets)
     on_named = answered(in_chains(mixed, split.trained, config.seed), mixed.targets)
     on_mix = answered(in_chains(mixed, config.calibration_kinds, config.seed), mixed.targets)
+    strange = make_outliers(to_images(mixed.pixels(slice(0, len(mixed) // 10)), pair.device), config.seed)
+    on_strange = answered(iter(np.array_split(to_pixels(strange), -(-len(strange) // BATCH))), np.array([-1]))
     weight = config.clean_weight
 
     def without(trust_input: str) -> TrustHead:
@@ -158,10 +162,16 @@ def _ablated_heads(config: CellConfig, pair: Pair, dataset: Dataset) -> dict[str
         " without gate": ungated.model_copy(update={"gate": None}),
         " calibrated on clean": fit_trust_head(inputs, on_clean, on_clean, weight),
         " calibrated on named kinds": fit_trust_head(inputs, on_clean, on_named, weight),
+        " calibrated with outliers": fit_trust_head(inputs, on_clean, _joined(on_mix, on_strange), weight),
     }
 
 
-def _familiar(answers: tuple[Outputs, NDArray[np.bool_]]) -> tuple[Outputs, NDArray[np.bool_]]:
+def _joined(one: Answers, other: Answers) -> Answers:
+    outputs = {name: np.concatenate([one[0][name], other[0][name]]) for name in one[0]}
+    return outputs, np.concatenate([one[1], other[1]])
+
+
+def _familiar(answers: Answers) -> Answers:
     """The same answers as if every image were like clean ones: the gate stays shut."""
     outputs, correct = answers
     return {**outputs, "novelty": np.full_like(outputs["novelty"], -np.inf)}, correct

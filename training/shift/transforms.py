@@ -136,7 +136,7 @@ def translate(images: Tensor, strength: float) -> Tensor:
 
 def fog(images: Tensor, strength: float) -> Tensor:
     amount = _between(strength, 0.15, 0.75)
-    haze = 0.5 * _smooth_field(images, 4) + 0.5 * _smooth_field(images, 7)
+    haze = 0.5 * smooth_field(images, 4) + 0.5 * smooth_field(images, 7)
     return images * (1 - 0.5 * amount) + amount * haze
 
 
@@ -174,13 +174,13 @@ def random_convolution(images: Tensor, strength: float) -> Tensor:
 
 
 def mixup(images: Tensor, strength: float) -> Tensor:
-    return torch.lerp(images, _shuffled(images), _between(strength, 0.1, 0.5))
+    return torch.lerp(images, shuffled(images), _between(strength, 0.1, 0.5))
 
 
 def cutmix(images: Tensor, strength: float) -> Tensor:
-    field = _smooth_field(images, 3)
+    field = smooth_field(images, 3)
     edge = torch.quantile(field.flatten(1), 1 - _between(strength, 0.12, 0.5), dim=1).view(-1, 1, 1, 1)
-    return torch.where(field > edge, _shuffled(images), images)
+    return torch.where(field > edge, shuffled(images), images)
 
 
 def patch_shuffle(images: Tensor, strength: float) -> Tensor:
@@ -225,9 +225,7 @@ def tone_curve(images: Tensor, strength: float) -> Tensor:
 def fractal(images: Tensor, strength: float) -> Tensor:
     """A sum of random surfaces of five roughnesses laid over each image."""
     weights = torch.randn(5, len(images), 1, 1, 1, device=images.device)
-    surfaces = (
-        weight * (_smooth_field(images, cells) - 0.5) for weight, cells in zip(weights, _ROUGHNESS, strict=True)
-    )
+    surfaces = (weight * (smooth_field(images, cells) - 0.5) for weight, cells in zip(weights, _ROUGHNESS, strict=True))
     return images + _between(strength, 0.1, 0.8) * sum(surfaces)
 
 
@@ -300,7 +298,7 @@ def _unit_grid(images: Tensor) -> tuple[Tensor, Tensor]:
     return y.view(-1, 1), x.view(1, -1)
 
 
-def _smooth_field(images: Tensor, cells: int) -> Tensor:
+def smooth_field(images: Tensor, cells: int) -> Tensor:
     """One random smooth surface an image, (N, 1, H, W) in [0, 1]."""
     coarse = torch.randn(len(images), 1, cells, cells, device=images.device)
     field = F.interpolate(coarse, images.shape[2:], mode="bicubic", align_corners=True)
@@ -308,5 +306,5 @@ def _smooth_field(images: Tensor, cells: int) -> Tensor:
     return (field - low) / (high - low + 1e-6)
 
 
-def _shuffled(images: Tensor) -> Tensor:
+def shuffled(images: Tensor) -> Tensor:
     return images[torch.randperm(len(images), device=images.device)]
