@@ -20,7 +20,8 @@ from training.report import tables
 from training.run import MissingStep, Run
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.shift.splits import SPLITS
-from training.shift.study import run_study, summary_rows
+from training.shift.study import run_study
+from training.shift.study_tables import study_tables
 from training.steps import calibrate, load_pair, measure, open_dataset, train_classifier, train_oracles
 from training.threshold import choose_threshold, threshold_at_cost, threshold_at_coverage, threshold_at_tpr
 from trust.manifest import BundleError
@@ -91,8 +92,8 @@ def run_shift_study(
         seeds: of classifier and oracle.
         images: test images of each corrupted condition.
     """
-    study = run_study(config, splits, seeds, images)
-    console.print(tables.terminal_table(summary_rows(study), "unseen kinds, severities 3 to 5: mean ± SD over cells"))
+    for title, rows in study_tables(run_study(config, splits, seeds, images)).items():
+        console.print(tables.terminal_table(rows, title))
 
 
 @app.command(name="compare")

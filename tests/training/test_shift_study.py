@@ -12,6 +12,7 @@ from training.shift.cell import CellConfig, condition_figures
 from training.shift.corruptions import NAMELESS_SHARES
 from training.shift.splits import kind_split
 from training.shift.study import cell_summary, run_study, summarise_study
+from training.shift.study_tables import study_tables
 from trust.head import TrustHead
 
 SPLIT = "noise-geometry-unseen"
@@ -121,3 +122,23 @@ def test_summary_is_the_mean_over_conditions_then_over_cells():
     # 30 and 10: mean 20, standard deviation over N - 1 = sqrt(10^2 + 10^2).
     assert summary["random splits"]["unseen gain of trust"] == pytest.approx({"mean": 20, "sd": 200**0.5, "cells": 2})
     assert "unseen families" not in summary
+
+
+def test_each_kind_is_a_row_over_the_cells_in_which_it_is_unseen_and_its_error_keeps_its_sign(study):
+    cell = study[1]["cells"][f"{SPLIT}/seed-4"]
+    one = cell | {"rotate:5": cell["rotate:5"] | {"net trust score": 0.5, "trust net trust score": 0.25}}
+    for severity in (3, 4):
+        one[f"rotate:{severity}"] = one["rotate:5"]
+    # Of a split outside of both groups: not counted.
+    cells = {f"{SPLIT}/seed-4": one, "alternating/seed-4": cell}
+    tables = study_tables({"summary": summarise_study(cells), "cells": cells})
+    (rows,) = (rows for title, rows in tables.items() if title.startswith("unseen kinds, mean"))
+    assert {row[0] for row in rows[1:]} == set(kind_split(SPLIT).unseen)
+    (rotate,) = (row for row in rows if row[0] == "rotate")
+    assert (rotate[1], rotate[-1]) == ("3", "-0.250")
+
+
+def test_every_table_has_one_width(study):
+    for rows in study_tables(study[1]).values():
+        assert len(rows) > 1
+        assert {len(row) for row in rows} == {len(rows[0])}

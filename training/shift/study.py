@@ -105,25 +105,6 @@ def cell_summary(conditions: dict[str, Figures]) -> Figures:
     return summary | {f"{attack} accuracy": conditions[attack]["accuracy"] for attack in attacks}
 
 
-def summary_rows(study: dict[str, Any]) -> list[list[str]]:
-    """The targets' figures as a table, one row a group of splits, headings first."""
-    figures = {
-        "gain": "unseen gain of trust",
-        "NTS error": "unseen net trust score error of trust",
-        "of softmax": "unseen net trust score error of softmax",
-        "worst": "worst net trust score error of trust",
-        "clean gain": "clean gain of trust",
-        "clean ECE": "clean ece of trust",
-        "other data": "mean on other data of trust",
-        "softmax there": "mean on other data of softmax",
-    }
-    rows = [["splits", "cells", *figures]]
-    for group, of_group in study["summary"].items():
-        shown = [_shown(of_group[name], 2 if "gain" in column else 3) for column, name in figures.items()]
-        rows.append([group, str(of_group["clean accuracy"]["cells"]), *shown])
-    return rows
-
-
 def _cell(config: TrainingConfig, split: str, seed: int, images: int) -> dict[str, Figures]:
     folder = config.run / split / f"seed-{seed}"
     chosen = {name: value for name, value in vars(config).items() if name not in ("seed", "run")}
@@ -155,7 +136,3 @@ def _share_classifier(config: TrainingConfig, seed: int, folder: Path) -> None:
 def _spread(values: Iterable[float]) -> dict[str, float]:
     column = list(values)
     return {"mean": fmean(column), "sd": stdev(column) if len(column) > 1 else 0.0, "cells": len(column)}
-
-
-def _shown(figure: dict[str, float], digits: int) -> str:
-    return f"{figure['mean']:.{digits}f} ± {figure['sd']:.{digits}f}"
