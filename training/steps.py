@@ -80,7 +80,7 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     classifier = _load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
     clean = dataset.calibration
-    corrupted, corrupted_targets = chained_copies(clean, 2, config.seed)
+    corrupted, corrupted_targets = chained_copies(clean, 2, config.seed, config.calibration_kinds)
     logits = predict(lambda images: {"logits": classifier(images)}, clean.batches(), device)["logits"]
     temperature = fit_temperature(logits, clean.targets)
     pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
