@@ -26,6 +26,12 @@ class WrapOptions:
     features: str = DEEP
     """What an oracle's heads read of the graph's inside: deep for the inputs of some layers, last for that of the last
     one, names of tensors with commas between them, or none for no heads."""
+    oracle: str | None = None
+    """Train a second network beside the classifier too, small_resnet or timm's by name; it takes minutes to hours."""
+    oracle_weights: Path | None = None
+    """Checkpoint that the second network starts from, where its backbone is timm's."""
+    oracle_epochs: int | None = None
+    """Passes of the second network over four copies of its images; 15 where not given."""
     models: Path = Path("models")
     """Folder into which the bundle is written."""
     cache: Path = Path("runs/.cache")
