@@ -164,7 +164,9 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         schedule="constant",
         weight_decay=0.0,
     ),
-    # Heads on the classifier's own features, of clean and corrupted images that the classifier never saw.
+    # Heads on the classifier's own features, of clean and corrupted images that the classifier never saw. AUROC on
+    # Fashion-MNIST, clean and in chains of trained kinds: logit 90.2 and 85.0, class head 92.0 and 90.5, softmax
+    # confidence 92.6 and 76.1.
     "shared": OracleRecipe(
         head="mlp",
         class_head=True,
