@@ -44,6 +44,16 @@ Step = Callable[[TrainingConfig, Run, Dataset], Any]
 
 _SHOWN = Parameter(name="*", group="How an image becomes the classifier's input", negative_iterable="")
 
+_WRAP_EXAMPLES = """
+Examples:
+
+`trustserve-train wrap classifier.onnx --data imagefolder:val/ --preprocess imagenet`
+
+`trustserve-train wrap timm:resnet50 --weights resnet50.pt --data imagefolder:val/ --classes names.txt`
+
+`trustserve-train wrap net.torchscript --data imagefolder:val/ --input-size 3 224 224 --preprocess how.toml`
+"""
+
 _RULES = Group("Another rule", validator=validators.mutually_exclusive)
 _RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
 
@@ -113,7 +123,7 @@ def run_all(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
     _run(config, train_classifier, *folds, train_oracles, calibrate, _evaluate, _export)
 
 
-@app.command(name="wrap")
+@app.command(name="wrap", help_epilogue=_WRAP_EXAMPLES)
 def run_wrap(
     classifier: str,
     *,
@@ -124,11 +134,6 @@ def run_wrap(
 
     The classifier is not trained or changed. What it needs to be shown is read from its graph or from timm as far as
     they say; everything found or assumed is printed, and the answers are checked on the labelled images.
-
-    Examples:
-        trustserve-train wrap classifier.onnx --data imagefolder:val/ --preprocess imagenet
-        trustserve-train wrap timm:resnet50 --weights resnet50.pt --data imagefolder:val/ --classes names.txt
-        trustserve-train wrap net.torchscript --data imagefolder:val/ --input-size 3 224 224 --preprocess how.toml
 
     Args:
         classifier: an .onnx file, a TorchScript file, or timm:NAME with --weights.

@@ -56,12 +56,13 @@ def export_network(
     Raises:
         ExportError: torch wrote none.
     """
+    images = torch.export.Dim("N")
     program = torch.onnx.export(
         network,
         example,
         input_names=list(input_names),
         output_names=list(output_names),
-        dynamic_shapes=tuple({0: torch.export.Dim("N")} for _ in example),
+        dynamic_shapes=({0: images},) * len(example),
         opset_version=opset,
         dynamo=True,
         external_data=False,

@@ -11,8 +11,9 @@ class WrapOptions:
     """One wrapping, from a classifier and labelled images to a bundle."""
 
     data: str
-    """Labelled images that the classifier was not trained on: imagefolder:PATH with one folder of images per class, or
-    fashion-mnist (its test images)."""
+    """Labelled images that the classifier was not trained on: imagefolder:PATH with one folder of images per class
+    (of PATH/train and PATH/test or val the latter), csv:FILE of path,label, or the test images of a known set:
+    fashion-mnist, mnist, cifar10, cifar100, svhn, imagenet:PATH."""
     name: str | None = None
     """Name of the bundle; that of the classifier's file where not given."""
     classes: Path | None = None
