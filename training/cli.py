@@ -31,8 +31,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "threshold": bundle.threshold,
     "shift-study": shift.shift_study,
 }
+EXAMPLES = {"wrap": wrap.EXAMPLES, "evaluate": run.EXAMPLES}
 for name, command in COMMANDS.items():
-    app.command(command, name=name)
+    app.command(command, name=name, help_epilogue=EXAMPLES.get(name))
 
 
 @app.meta.default

@@ -20,6 +20,13 @@ Config = Annotated[TrainingConfig, Parameter(name="*")]
 Step = Callable[[TrainingConfig, Run, Dataset], Any]
 
 REPORTS = Path("runs/reports")
+EXAMPLES = """
+Examples:
+
+`trustserve-train evaluate --run runs/parts --data imagefolder:/data/parts`
+
+`trustserve-train evaluate models/parts --on imagefolder:new/`
+"""
 
 
 def classifier(*, config: Config = TrainingConfig()) -> None:  # noqa: B008
@@ -51,10 +58,6 @@ def evaluate(
     config: Config = TrainingConfig(),  # noqa: B008
 ) -> None:
     """Measure every score on clean and corrupted test images and print the tables: of a run, or of a bundle.
-
-    Examples:
-        trustserve-train evaluate --run runs/parts --data imagefolder:/data/parts
-        trustserve-train evaluate models/parts --on imagefolder:new/
 
     Args:
         bundle: folder of a bundle, measured by its own graphs, with a report; without it, the run.

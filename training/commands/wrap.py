@@ -12,6 +12,16 @@ from training.wrap.preprocessing import PreprocessOptions
 from training.wrap.wrapping import wrap as wrap_classifier
 from trust.manifest import REPORT
 
+EXAMPLES = """
+Examples:
+
+`trustserve-train wrap classifier.onnx --data imagefolder:val/ --preprocess imagenet`
+
+`trustserve-train wrap timm:resnet50 --weights resnet50.pt --data imagefolder:val/ --classes names.txt`
+
+`trustserve-train wrap net.torchscript --data imagefolder:val/ --input-size 3 224 224 --preprocess how.toml`
+"""
+
 _SHOWN = Parameter(name="*", group="How an image becomes the classifier's input", negative_iterable="")
 
 
@@ -25,11 +35,6 @@ def wrap(
 
     The classifier is not trained or changed. What it needs to be shown is read from its graph or from timm as far as
     they say; everything found or assumed is printed, and the answers are checked on the labelled images.
-
-    Examples:
-        trustserve-train wrap classifier.onnx --data imagefolder:val/ --preprocess imagenet
-        trustserve-train wrap timm:resnet50 --weights resnet50.pt --data imagefolder:val/ --classes names.txt
-        trustserve-train wrap net.torchscript --data imagefolder:val/ --input-size 3 224 224 --preprocess how.toml
 
     Args:
         classifier: an .onnx file, a TorchScript file, or timm:NAME with --weights.
