@@ -202,6 +202,11 @@ class TrainingConfig:
         return ClassifierLoss(self.classifier_loss, self.crl_confidence, self.crl_weight)
 
     @property
+    def calibration_kinds(self) -> tuple[str, ...]:
+        """Corruptions that the trust head is calibrated on: those the oracle met, or the default's if it met none."""
+        return self.oracle_recipe(self.recipe).kinds or RECIPES["default"].kinds
+
+    @property
     def recipes(self) -> tuple[RecipeName, ...]:
         """Recipes trained in this run, the exported one first."""
         return (self.recipe, "paper") if self.compare_paper and self.recipe != "paper" else (self.recipe,)

@@ -64,6 +64,10 @@ class Pair:
         """What `run` gave, as the classifier and each oracle beside it say it."""
         return {oracle: _of(found, "") | _of(found, oracle) for oracle in self.oracles}
 
+    def alone(self, found: Outputs) -> Outputs:
+        """What `run` gave, of the classifier alone."""
+        return _of(found, "")
+
     def fingerprint(self) -> str:
         """Of all weights: the same networks say the same."""
         networks = self.classifier, *self.oracles.values()

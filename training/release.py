@@ -11,11 +11,15 @@ from training.bundle.export import PARITY_IMAGES, Release, export_bundle
 from training.bundle.networks import TorchNetworks
 from training.config import TrainingConfig, provenance
 from training.data.dataset import Dataset
+from training.evaluation.conditions import Condition
 from training.evaluation.content import Served, report_content
+from training.evaluation.scorers import BEST_SCORE
 from training.fit.record import read_loss_curve
 from training.report.tables import card
 from training.run import Run
-from training.steps import choose_served, load_pair, oracle_names
+from training.scores.methods import TRUST
+from training.steps import choose_served, load_pair, oracle_names, remembered
+from trust.head import fused_logit, sigmoid
 
 
 def release_run(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Path, Release]:
@@ -30,6 +34,7 @@ def release_run(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pat
     results, answers = run.load_json("results", "evaluate"), run.load_answers()
     compared = dataset.test.pixels(slice(PARITY_IMAGES))
     head, threshold, gate = choose_served(config, TorchNetworks(pair, compared), calibrated, dataset.reference)
+    clean_test = remembered(pair, run)(Condition(dataset.test))
     description = f"{config.backbone} and its oracle, trained on {dataset.name}"
     served = Served(
         name=config.name,
@@ -37,6 +42,8 @@ def release_run(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pat
         facts=_facts(config, dataset),
         threshold=threshold,
         gate=gate,
+        row=TRUST if gate.serves == "oracle" else BEST_SCORE,
+        uncalibrated=sigmoid(fused_logit(head, next(iter(clean_test.values())))),
         losses=_loss_curves(config, run),
     )
     release = Release(

@@ -13,7 +13,7 @@ from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split
 from training.data.sources import load_dataset
 from training.evaluation.conditions import Condition
-from training.evaluation.scorers import OracleRows, OutputsOf, Views, fit_scorers
+from training.evaluation.scorers import BEST_SCORE, OracleRows, OutputsOf, Views, fit_scorers
 from training.evaluation.table import Results, evaluate
 from training.gate import ask_reference, pass_gate
 from training.novelty import Novelty, fit_novelty
@@ -80,7 +80,7 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     classifier = load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
     clean = dataset.calibration
-    corrupted, corrupted_targets = chained_copies(clean, 2, config.seed)
+    corrupted, corrupted_targets = chained_copies(clean, 2, config.seed, config.calibration_kinds)
     logits = predict(lambda images: {"logits": classifier(images)}, clean.batches(), device)["logits"]
     temperature = fit_temperature(logits, clean.targets)
     pair = Pair(ClassifierGraph(classifier, novelty, temperature), _load_oracles(config, run, classifier), device)
@@ -106,8 +106,9 @@ def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 def measure(config: TrainingConfig, run: Run, dataset: Dataset) -> Results:
     """Evaluates on the test images; leaves `results.json` and `answers.npz`, and returns the former."""
     pair, calibrated = load_pair(config, run, dataset)
-    outputs_of = _remembered(pair, run)
+    outputs_of = remembered(pair, run)
     rows = {name: oracle_rows(config, name, head) for name, head in calibrated.heads.items()}
+    rows[BEST_SCORE] = OracleRows(calibrated.fallback, trust=BEST_SCORE)
     scorers = fit_scorers(outputs_of, rows, dataset, config.risk, config.confidence)
     results, answers = evaluate(outputs_of, scorers, dataset.test, config.seed)
     run.save_json("results", results)
@@ -134,13 +135,17 @@ def choose_served(
     return head, choose_threshold(trust, clean.correct, config.risk, config.confidence), gate
 
 
-def _remembered(pair: Pair, run: Run) -> OutputsOf:
-    """What the networks say under a condition, computed once for these networks and images."""
+def remembered(pair: Pair, run: Run) -> OutputsOf:
+    """What the networks say under a condition, computed once for these networks and images.
+
+    Beside each oracle's view there is that of the classifier alone, which the best post-hoc score reads.
+    """
     store, fingerprint = OutputStore(run.folder / "outputs"), pair.fingerprint()
 
     def outputs_of(condition: Condition) -> Views:
         key = OutputKey(fingerprint, condition.split.fingerprint(), condition.name)
-        return pair.views(store.get(key, condition.batches(), len(condition.split), pair.run))
+        found = store.get(key, condition.batches(), len(condition.split), pair.run)
+        return {**pair.views(found), BEST_SCORE: pair.alone(found)}
 
     return outputs_of
 

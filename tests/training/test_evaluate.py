@@ -18,6 +18,7 @@ def rows(bundle, condition="clean"):
 def test_every_method_that_one_pass_allows_has_a_row_on_clean_and_corrupted_images(trained):
     once = [method.name for method in CLASSIFIER_METHODS if method.needs <= {"logits", "probabilities", "features"}]
     oracles = ["steep slope logit", "class head alone", "trust probability", "steep slope logit (paper recipe)"]
+    oracles += ["best post-hoc score"]
     assert {"softmax confidence", "SIRC (softmax, L1 norm)", "ViM", "Trust Score"} <= set(once)
     assert list(rows(trained.bundle)) == once + oracles
     assert list(rows(trained.bundle, "fog")) == once + oracles
@@ -28,7 +29,7 @@ def test_gain_is_the_difference_of_the_rows_with_its_interval(trained):
     trust, softmax = (
         condition["methods"][row]["auroc"]["mean"] for row in ("trust probability", "temperature-scaled softmax")
     )
-    gain = condition["gain"]
+    gain = condition["gains"]["trust probability"]
     assert gain["value"] == pytest.approx(trust - softmax, abs=2e-5)
     assert gain["low"] <= gain["value"] <= gain["high"]
 

@@ -19,6 +19,7 @@ from training.oracle.network import Oracle, empty_oracle
 from training.oracle.recipes import RECIPES
 from training.oracle.shared import SharedOracle, WithSharedOracle
 from training.run import MissingStep, Run
+from training.shift.outliers import make_outliers
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(1, 16, 16), mean=(0.5,), std=(0.25,))
@@ -318,3 +319,16 @@ def test_steps_fit_the_folds_and_then_the_oracle_they_judge_for(dataset, tmp_pat
 def test_option_of_an_oracle_that_cannot_be_is_refused_at_once(options, words):
     with pytest.raises(ValueError, match=words):
         TrainingConfig(**options)
+
+
+def test_oracle_that_met_outliers_is_less_sure_of_them(classifier, dataset):
+    recipe = dataclasses.replace(RECIPES["default"], epochs=4)
+    exposed, unaware = (
+        fitted(classifier, dataset, dataclasses.replace(recipe, outlier_share=share)) for share in (0.5, 0.0)
+    )
+    outliers = make_outliers(torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(9)), seed=9)
+    with torch.inference_mode():
+        confidence = [
+            oracle(outliers)["oracle_class_logits"].softmax(1).amax(1).mean() for oracle in (exposed, unaware)
+        ]
+    assert confidence[0] < confidence[1]

@@ -65,7 +65,7 @@ def export(path, net, pixels, dynamo=False, batch=None, outputs=("output",), **o
     return path
 
 
-def wrap(source, pixels, weights=None, output=None, gives=None, features="auto", **options):
+def wrap(source, pixels, weights=None, output=None, gives=None, features="last", **options):
     """From a file to its standard form, with imagenet's normalisation where nothing else is said."""
     chosen = with_preset(PreprocessOptions(**({"preprocess": "imagenet"} | options)))
     read = read_source(str(source), weights, chosen)
@@ -308,6 +308,33 @@ def test_one_of_several_outputs_is_named_and_maps_are_averaged_to_features(tmp_p
         logits, maps = TwoOutputs(net)(torch.from_numpy(normalised(pixels)))
     np.testing.assert_allclose(outputs["logits"], logits, atol=1e-5)
     np.testing.assert_allclose(outputs["features"], maps.mean((2, 3)), atol=1e-5)
+
+
+def test_deep_features_are_those_of_several_layers_one_beside_the_other(tmp_path, pixels):
+    torch.manual_seed(1)
+    first, second, last = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 7, 3), nn.Linear(7, CLASSES)
+    net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
+    outputs = wrap(export(tmp_path / "c.onnx", net, pixels), pixels, features="deep").classifier.run(pixels)
+    with torch.inference_mode():
+        maps = first(torch.from_numpy(normalised(pixels))).relu()
+        before_last = second(maps).relu().mean((2, 3))
+    # The image, which the first layer takes, is no feature.
+    np.testing.assert_allclose(outputs["features"], torch.cat([before_last, maps.mean((2, 3))], 1), atol=1e-5)
+
+
+def test_products_of_two_activations_are_no_layers(tmp_path):
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "w"], ["hidden"]),
+        helper.make_node("Transpose", ["hidden"], ["turned"], perm=[1, 0]),
+        helper.make_node("MatMul", ["turned", "hidden"], ["products"]),
+        helper.make_node("MatMul", ["hidden", "products"], ["attended"]),
+        helper.make_node("Sub", ["attended", "attended"], ["nothing"]),
+        helper.make_node("Add", ["hidden", "nothing"], ["y"]),
+    ]
+    tiny = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+    found = wrap(save(tmp_path, nodes, ["N", 1, 2, 2], "y", w=linear(4)), tiny, preprocess="raw").found
+    assert "features: flat" in found
 
 
 def test_tokens_are_averaged_to_features(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,6 +15,10 @@ from torch import nn
 from tests.training.conftest import FASHION
 from tests.training.test_whole_path import ask
 from training.cli import app
+from training.wrap.candidates import SECOND_NETWORK, calibrate_scores, fit_second_network
+from training.wrap.opening import open_classifier
+from training.wrap.options import WrapOptions
+from training.wrap.preprocessing import PreprocessOptions
 from training.wrap.wrapping import bundle_name
 from trust.head import trust_probability
 from trust.manifest import CLASSIFIER, ORACLE, REFERENCE, read_manifest, verify_files
@@ -136,6 +141,31 @@ def test_bundle_without_features_serves_a_score_of_the_logits(with_a_score):
     assert manifest.classifier_outputs == ("logits", "probabilities")
     assert manifest.gate.serves == manifest.trust_head.inputs[0]
     assert manifest.gate.statement.startswith("There is no oracle")
+
+
+def test_best_of_heads_and_second_network_is_served(owners, with_heads):
+    options = ("--preprocess", "unit", "--force", "--oracle", "small_resnet", "--oracle-epochs", "1", "--name", "two")
+    alone, best = read_manifest(with_heads), read_manifest(wrap(owners, *options))
+    assert (best.gate.promoted, best.gate.shifted.value) >= (alone.gate.promoted, alone.gate.shifted.value)
+    assert ("oracle_logit" in best.classifier_outputs) != ("oracle_logit" in best.oracle_outputs)
+
+
+def test_second_network_is_written_beside_the_classifier(owners, network, tmp_path):
+    options = WrapOptions(data=f"imagefolder:{owners / 'val'}", classes=owners / "names.txt", cache=owners / "cache")
+    opened = open_classifier(str(owners / "shirts.onnx"), options, PreprocessOptions(preprocess="unit"), print)
+    calibrated = calibrate_scores(opened.classifier, opened.dataset.calibration)
+    recipe = replace(SECOND_NETWORK, architecture="small_resnet", epochs=1, heldout_repeats=1)
+    candidate = fit_second_network(calibrated, opened.dataset, recipe, None, clean_weight=10.0, seed=0)
+    written = candidate.networks.write(tmp_path)
+    assert written.outputs[ORACLE] == ("oracle_logit", "oracle_class_logits")
+    assert written.outputs[CLASSIFIER] == ("logits", "probabilities", "features", "novelty")
+    pixels = opened.dataset.test.pixels(slice(5))
+    with torch.inference_mode():
+        logits = network.logits(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).numpy()
+    said = candidate.networks.outputs([pixels[:2], pixels[2:]])
+    np.testing.assert_allclose(said["logits"], logits, atol=1e-4)
+    session = onnxruntime.InferenceSession(str(tmp_path / ORACLE), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(said["oracle_logit"], session.run(["oracle_logit"], {"image": pixels})[0], atol=1e-4)
 
 
 def test_reference_profile_is_of_a_fifth_of_the_labelled_images(with_heads):

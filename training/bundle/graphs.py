@@ -39,7 +39,7 @@ def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[st
     for file, network in _networks(pair).items():
         with torch.inference_mode():
             outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
-        model = export_network(_FromPixels(network).eval(), (example,), ("image",), outputs[file])
+        model = export_network(FromPixels(network).eval(), (example,), ("image",), outputs[file])
         onnx.save(model, folder / file)
     return outputs
 
@@ -56,12 +56,13 @@ def export_network(
     Raises:
         ExportError: torch wrote none.
     """
+    images = torch.export.Dim("N")
     program = torch.onnx.export(
         network,
         example,
         input_names=list(input_names),
         output_names=list(output_names),
-        dynamic_shapes=tuple({0: torch.export.Dim("N")} for _ in example),
+        dynamic_shapes=({0: images},) * len(example),
         opset_version=opset,
         dynamo=True,
         external_data=False,
@@ -107,7 +108,7 @@ def _networks(pair: Pair) -> dict[str, nn.Module]:
     return {CLASSIFIER: pair.classifier, ORACLE: oracle}
 
 
-class _FromPixels(nn.Module):
+class FromPixels(nn.Module):
     """Puts pixels (N, H, W, C) uint8 in front of a network that takes images; outputs as a tuple."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -25,6 +25,8 @@ class Served:
     facts: Mapping[str, str]
     threshold: Threshold
     gate: Gate
+    row: str = TRUST
+    """Of the table, that is served as trust."""
     uncalibrated: Floats | None = None
     """(N,) trust before its calibration map, on the clean test images."""
     losses: Mapping[str, Mapping[str, ArrayLike]] = field(default_factory=dict)
@@ -40,7 +42,7 @@ def report_content(results: Results, answers: CleanAnswers, dataset: Dataset, se
         predicted=answers.predicted,
         confidence=answers.confidence,
         methods=tuple(Method(row, score, answers.thresholds[row]) for row, score in answers.scores.items()),
-        served=TRUST,
+        served=served.row,
         baseline=SOFTMAX,
         threshold=served.threshold,
         gate=served.gate.statement,
@@ -48,13 +50,16 @@ def report_content(results: Results, answers: CleanAnswers, dataset: Dataset, se
         images=lambda number: dataset.test.pixels(slice(number, number + 1))[0],
         losses=served.losses,
         shift=tuple(
-            _shift_row(kind, group, results["conditions"][kind]) for group, kinds in GROUPS.items() for kind in kinds
+            _shift_row(kind, group, results["conditions"][kind], served.row)
+            for group, kinds in GROUPS.items()
+            for kind in kinds
         ),
     )
 
 
-def _shift_row(kind: str, group: str, condition: Mapping[str, Any]) -> ShiftRow:
-    trust, softmax, gain = condition["methods"][TRUST], condition["methods"][TEMPERATURE_SCALED], condition["gain"]
+def _shift_row(kind: str, group: str, condition: Mapping[str, Any], row: str) -> ShiftRow:
+    trust, softmax = condition["methods"][row], condition["methods"][TEMPERATURE_SCALED]
+    gain = condition["gains"][row]
     return ShiftRow(
         kind=kind,
         group=group,

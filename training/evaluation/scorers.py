@@ -21,6 +21,9 @@ Views = Mapping[str, Outputs]
 """What each oracle and the classifier beside it say about some images, by the oracle's name; the served one first."""
 OutputsOf = Callable[[Condition], Views]
 
+BEST_SCORE = "best post-hoc score"
+"""Row of the trust head that serves where no oracle is promoted."""
+
 
 @dataclass(frozen=True)
 class OracleRows:
@@ -44,6 +47,11 @@ class Scorer:
     method: FittedMethod
     threshold: float
     """From which score on an answer is trusted, chosen by the same promise for every method."""
+
+    @property
+    def is_trust(self) -> bool:
+        """Whether it is a trust head, which could be served."""
+        return self.method.method.name == TRUST
 
     def __call__(self, views: Views) -> Floats:
         """P(correct) of each answer, (N,)."""

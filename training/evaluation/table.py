@@ -21,16 +21,16 @@ from training.metrics.calibration import ece
 from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
 from training.metrics.selective import aurc, tpr_tnr
 from training.outputs import CLEAN
-from training.scores.methods import TEMPERATURE_SCALED, TRUST
+from training.scores.methods import TEMPERATURE_SCALED
 from training.shift.transforms import NAMED
 from trust.score import net_trust_score
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Results = dict[str, Any]
-"""{"summary", "conditions": {condition: {"accuracy", "gain": {"value", "low", "high"},
-"methods": {row: {measure: {"mean", "sd"}}}}}}; `sd` is over oracle seeds, `gain` is the served oracle's AUROC above
-softmax confidence's."""
+"""{"summary", "conditions": {condition: {"accuracy", "gains": {row: {"value", "low", "high", "share_not_better"}},
+"methods": {row: {measure: {"mean", "sd"}}}}}}; `sd` is over oracle seeds, a gain is the AUROC of a trust head, of the
+first seed, above that of temperature-scaled softmax confidence."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,12 @@ def _measure(views: Views, scorers: Sequence[Scorer], condition: Condition) -> R
         score = scorer(views)
         rows.setdefault(scorer.row, []).append(measures(score, correct, confidence, scorer.threshold))
         first.setdefault(scorer.row, score)
-    gain = bootstrap_paired({"": auroc}, first[TRUST], first[TEMPERATURE_SCALED], correct)[""]
+    softmax = first[TEMPERATURE_SCALED]
+    trusts = dict.fromkeys(scorer.row for scorer in scorers if scorer.is_trust)
+    gains = {row: bootstrap_paired({"": auroc}, first[row], softmax, correct)[""] for row in trusts}
     return {
         "accuracy": float(correct.mean()),
-        "gain": _rounded(gain),
+        "gains": {row: _rounded(gain) for row, gain in gains.items()},
         "methods": {row: _mean_and_sd(seeds) for row, seeds in rows.items()},
     }
 

@@ -48,7 +48,9 @@ class Schedule:
 
 def _plain_schedule(plan: FitPlan, optimizer: Optimizer, steps: int) -> LRScheduler:
     if plan.schedule == "one_cycle":
-        return OneCycleLR(optimizer, plan.learning_rate, total_steps=steps, pct_start=plan.warmup)
+        # A rise of exactly one step has no length: torch would divide by it.
+        warmup = 0.0 if plan.warmup * steps == 1 else plan.warmup
+        return OneCycleLR(optimizer, plan.learning_rate, total_steps=steps, pct_start=warmup)
     if plan.schedule == "step":
         return MultiStepLR(optimizer, [round(share * steps) for share in plan.milestones], gamma=0.1)
     if plan.schedule == "cosine":

@@ -11,10 +11,12 @@ from training.data.dataset import Dataset, Positions
 from training.data.images import flip_and_shift, to_images
 from training.oracle.jury import Jury
 from training.oracle.loss_table import LOSSES, LossOptions, oracle_loss
+from training.oracle.losses import outlier_loss
 from training.oracle.recipes import OracleRecipe
 from training.oracle.verdicts import VerdictCounts
 from training.seeds import draw_seed, seed_torch
 from training.shift.corruptions import corrupt_in_chains
+from training.shift.outliers import make_outliers
 
 
 class Lesson:
@@ -48,7 +50,11 @@ class Lesson:
     def loss(self, model: nn.Module, batch: Positions, draw: int, options: LossOptions) -> Tensor:
         """Of both heads on one batch, a scalar."""
         images, target = self.images(batch, draw), self.targets[batch]
-        outputs = model(images)
+        strangers = round(self.recipe.outlier_share * len(batch))
+        outliers = make_outliers(images[-strangers:], draw) if strangers else images[:0]
+        # In one pass: apart, batch normalisation would tell outliers by the company they keep.
+        everything = model(torch.cat([images, outliers]))
+        outputs = {name: output[: len(batch)] for name, output in everything.items()}
         known = torch.from_numpy(self.jury.known(batch)).to(self.device)
         # A batch may hold no image whose verdict is known: then the head learns nothing from it.
         loss = 0 * outputs["oracle_logit"].sum()
@@ -57,6 +63,8 @@ class Lesson:
             loss = oracle_loss(self.recipe.loss, outputs["oracle_logit"][known], verdicts, options)
         if "oracle_class_logits" in outputs:
             loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
+        if strangers:
+            loss = loss + outlier_loss({name: output[len(batch) :] for name, output in everything.items()})
         return loss
 
     def count_verdicts(self, batch_size: int, seed: int) -> VerdictCounts:

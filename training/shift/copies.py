@@ -1,6 +1,6 @@
 """Copies of a split's images in random chains of corruptions: what heads are fitted and calibrated on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,13 +8,14 @@ import torch
 from training.data.dataset import Split, Targets
 from training.data.images import to_images, to_pixels
 from training.seeds import draw_seed
-from training.shift.corruptions import TRAINED_KINDS, corrupt_in_chains
-from training.shift.transforms import NAMELESS
+from training.shift.corruptions import NAMELESS_SHARES, TRAINED_KINDS, corrupt_in_chains
 from trust.preprocess import Pixels
 
 
-def chained_copies(split: Split, times: int, seed: int) -> tuple[Iterator[Pixels], Targets]:
-    """Batches of every image `times` over, each copy in a chain of trained and nameless kinds, and their targets.
+def chained_copies(
+    split: Split, times: int, seed: int, kinds: Sequence[str] = (*TRAINED_KINDS, *NAMELESS_SHARES)
+) -> tuple[Iterator[Pixels], Targets]:
+    """Batches of every image `times` over, each copy in a chain of these kinds of corruption, and their targets.
 
     Shuffled: neighbours share a chain.
     """
@@ -24,6 +25,6 @@ def chained_copies(split: Split, times: int, seed: int) -> tuple[Iterator[Pixels
     def batches() -> Iterator[Pixels]:
         for number, pixels in enumerate(copies.batches()):
             images = to_images(pixels, torch.device("cpu"))
-            yield to_pixels(corrupt_in_chains(images, (*TRAINED_KINDS, *NAMELESS), draw_seed(seed, number)))
+            yield to_pixels(corrupt_in_chains(images, kinds, draw_seed(seed, number)))
 
     return batches(), copies.targets

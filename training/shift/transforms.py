@@ -1,11 +1,11 @@
-"""The transforms behind the corruptions: 24 named kinds in five families, then five nameless ones.
+"""The transforms behind the corruptions: 24 named kinds in five families, then eight nameless ones.
 
 Each takes pixels in [0, 1], (N, C, H, W), and a strength in [0, 1], and gives the same shape, not yet clipped; it draws
 from torch's global generator. Lengths scale with the image.
 
 Kinds follow Hendrycks and Dietterich (2019), arXiv:1903.12261; the nameless ones are random convolution (Xu et al.,
 2020, arXiv:2007.13003), mixup (Zhang et al., 2017, arXiv:1710.09412), cutmix (Yun et al., 2019, arXiv:1905.04899),
-patch shuffle and random spectrum gain.
+patch shuffle, random spectrum gain, smooth warp, tone curve and fractal overlay.
 """
 
 import io
@@ -136,7 +136,7 @@ def translate(images: Tensor, strength: float) -> Tensor:
 
 def fog(images: Tensor, strength: float) -> Tensor:
     amount = _between(strength, 0.15, 0.75)
-    haze = 0.5 * _smooth_field(images, 4) + 0.5 * _smooth_field(images, 7)
+    haze = 0.5 * smooth_field(images, 4) + 0.5 * smooth_field(images, 7)
     return images * (1 - 0.5 * amount) + amount * haze
 
 
@@ -174,13 +174,13 @@ def random_convolution(images: Tensor, strength: float) -> Tensor:
 
 
 def mixup(images: Tensor, strength: float) -> Tensor:
-    return torch.lerp(images, _shuffled(images), _between(strength, 0.1, 0.5))
+    return torch.lerp(images, shuffled(images), _between(strength, 0.1, 0.5))
 
 
 def cutmix(images: Tensor, strength: float) -> Tensor:
-    field = _smooth_field(images, 3)
+    field = smooth_field(images, 3)
     edge = torch.quantile(field.flatten(1), 1 - _between(strength, 0.12, 0.5), dim=1).view(-1, 1, 1, 1)
-    return torch.where(field > edge, _shuffled(images), images)
+    return torch.where(field > edge, shuffled(images), images)
 
 
 def patch_shuffle(images: Tensor, strength: float) -> Tensor:
@@ -201,6 +201,36 @@ def spectrum_gain(images: Tensor, strength: float) -> Tensor:
     return torch.fft.irfft2(spectrum * gain, s=images.shape[2:])
 
 
+def smooth_warp(images: Tensor, strength: float) -> Tensor:
+    """A random affine map bent by a smooth field, one an image."""
+    amount, count = _between(strength, 0.05, 0.4), len(images)
+    affine = torch.eye(2, 3, device=images.device) + amount * torch.randn(count, 2, 3, device=images.device)
+    bend = 0.5 * amount * torch.randn(count, 2, 4, 4, device=images.device)
+    field = F.interpolate(bend, images.shape[2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False) + field
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def tone_curve(images: Tensor, strength: float) -> Tensor:
+    """Each image through its own curve of eight straight pieces, which may rise or fall."""
+    amount, count, device = _between(strength, 0.15, 0.9), len(images), images.device
+    walk = (0.5 * torch.randn(count, 9, device=device)).cumsum(1)
+    lift = torch.rand(count, 1, device=device) - 0.5
+    knots = torch.linspace(0, 1, 9, device=device) + 0.7 * amount * (walk - walk.mean(1, keepdim=True) + lift)
+    place = 8 * images.clamp(0, 1).flatten(1)
+    piece = place.long().clamp(max=7)
+    return torch.lerp(knots.gather(1, piece), knots.gather(1, piece + 1), place - piece).view_as(images)
+
+
+def fractal(images: Tensor, strength: float) -> Tensor:
+    """A sum of random surfaces of five roughnesses laid over each image."""
+    weights = torch.randn(5, len(images), 1, 1, 1, device=images.device)
+    surfaces = (weight * (smooth_field(images, cells) - 0.5) for weight, cells in zip(weights, _ROUGHNESS, strict=True))
+    return images + _between(strength, 0.1, 0.8) * sum(surfaces)
+
+
+_ROUGHNESS = (2, 4, 8, 14, 28)
+
 FAMILIES: dict[str, tuple[Transform, ...]] = {
     "noise": (gaussian_noise, impulse_noise, shot_noise, speckle_noise),
     "blur": (defocus_blur, gaussian_blur, jpeg, motion_blur, pixelate),
@@ -210,7 +240,17 @@ FAMILIES: dict[str, tuple[Transform, ...]] = {
 }
 NAMED: dict[str, Transform] = {transform.__name__: transform for family in FAMILIES.values() for transform in family}
 NAMELESS: dict[str, Transform] = {
-    transform.__name__: transform for transform in (random_convolution, mixup, cutmix, patch_shuffle, spectrum_gain)
+    transform.__name__: transform
+    for transform in (
+        random_convolution,
+        mixup,
+        cutmix,
+        patch_shuffle,
+        spectrum_gain,
+        smooth_warp,
+        tone_curve,
+        fractal,
+    )
 }
 
 
@@ -258,7 +298,7 @@ def _unit_grid(images: Tensor) -> tuple[Tensor, Tensor]:
     return y.view(-1, 1), x.view(1, -1)
 
 
-def _smooth_field(images: Tensor, cells: int) -> Tensor:
+def smooth_field(images: Tensor, cells: int) -> Tensor:
     """One random smooth surface an image, (N, 1, H, W) in [0, 1]."""
     coarse = torch.randn(len(images), 1, cells, cells, device=images.device)
     field = F.interpolate(coarse, images.shape[2:], mode="bicubic", align_corners=True)
@@ -266,5 +306,5 @@ def _smooth_field(images: Tensor, cells: int) -> Tensor:
     return (field - low) / (high - low + 1e-6)
 
 
-def _shuffled(images: Tensor) -> Tensor:
+def shuffled(images: Tensor) -> Tensor:
     return images[torch.randperm(len(images), device=images.device)]

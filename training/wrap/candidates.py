@@ -1,7 +1,9 @@
-"""What a wrapped classifier's trust could be made of: a score of its logits alone, or heads on its features as well."""
+"""What a wrapped classifier's trust could be made of: a score of its logits, heads on its features, or a network."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,20 +11,28 @@ from numpy.typing import NDArray
 
 from training.answers import Answers
 from training.best_score import fit_best_score
+from training.bundle.graphs import FromPixels, export_network
 from training.calibrate import fit_temperature, fit_trust_head
+from training.classifier.network import Classifier
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images
 from training.novelty import Novelty, fit_novelty_to, input_statistics
+from training.oracle.fit import fit_oracle
+from training.oracle.recipes import RECIPES, OracleRecipe
+from training.oracle.shared_fit import CachedAnswers, fit_shared_oracle
 from training.shift.copies import chained_copies
 from training.wrap.frozen import FrozenClassifier
-from training.wrap.heads import FrozenAnswers, SharedHeads, fit_shared_heads
-from training.wrap.merge import add_heads
+from training.wrap.judge import Judge
+from training.wrap.merge import add_to_graph
 from training.wrap.networks import WrappedNetworks
-from training.wrap.surgery import FEATURES, LOGITS, set_temperature
-from trust.head import TrustHead, TrustInput
+from training.wrap.surgery import FEATURES, IMAGE, LOGITS, set_temperature
+from trust.head import TrustHead
 from trust.preprocess import Pixels
 
-HEAD_INPUTS: tuple[TrustInput, ...] = ("own_log_odds", "confidence_log_odds", "oracle_logit")
+HEADS = RECIPES["shared"]
+SECOND_NETWORK = replace(RECIPES["default"], epochs=15, heldout_repeats=4)
+"""Many passes: the oracle split alone is all that such a network learns from."""
+_BATCH = 128
 PARITY_IMAGES = 200
 COPIES = 20_000
 """Corrupted copies that heads are fitted on, about; each image gives two to eight."""
@@ -75,35 +85,69 @@ def fit_heads(calibrated: Calibrated, dataset: Dataset, clean_weight: float, see
         clean_weight: what a clean image counts against a corrupted one in the trust head.
         seed: of the corruptions and of the heads.
     """
-    classifier, pixels = calibrated.classifier, dataset.test.pixels(slice(PARITY_IMAGES))
-    heads, novelty = _fit_to_oracle_split(classifier, dataset.oracle, len(dataset.classes), seed)
-    with_heads, wanted = add_heads(classifier, heads, novelty, pixels)
-    clean = Answers(with_heads.outputs(dataset.calibration.batches()), dataset.calibration.targets)
-    batches, targets = chained_copies(dataset.calibration, 2, seed)
-    corrupted = Answers(with_heads.outputs(batches), targets)
-    head = fit_trust_head(
-        HEAD_INPUTS, (clean.outputs, clean.correct), (corrupted.outputs, corrupted.correct), clean_weight
-    )
-    return Candidate(WrappedNetworks(with_heads, calibrated.temperature, pixels, wanted), head)
-
-
-def _fit_to_oracle_split(
-    classifier: FrozenClassifier, split: Split, classes: int, seed: int
-) -> tuple[SharedHeads, Novelty]:
+    classifier, pixels, split = calibrated.classifier, dataset.test.pixels(slice(PARITY_IMAGES)), dataset.oracle
     clean = classifier.outputs(split.batches())
-    novelty = fit_novelty_to(clean[FEATURES], _statistics(split.batches()), split.targets, classes)
     # One seed more than the calibration split's: the chains must not be the same.
     batches, targets = chained_copies(split, min(8, max(2, COPIES // len(split))), seed + 1)
     corrupted = classifier.outputs(batches)
-    heads = fit_shared_heads(
-        FrozenAnswers(
-            np.concatenate([clean[FEATURES], corrupted[FEATURES]]),
-            np.concatenate([clean[LOGITS], corrupted[LOGITS]]),
-            np.concatenate([split.targets, targets]),
-        ),
+    heads = fit_shared_oracle(
+        clean[FEATURES],
+        clean[LOGITS],
+        split.targets,
+        HEADS,
         seed,
+        corrupted=CachedAnswers(corrupted[FEATURES], corrupted[LOGITS], targets),
+        title="heads on the classifier's features",
     )
-    return heads, novelty
+    novelty = _fit_novelty(clean[FEATURES], split, len(dataset.classes))
+    with_heads, wanted = add_to_graph(classifier, novelty, heads, pixels)
+    networks = WrappedNetworks(with_heads, calibrated.temperature, pixels, wanted)
+    return Candidate(networks, _fit_head(networks, HEADS, dataset.calibration, clean_weight, seed))
+
+
+def fit_second_network(
+    calibrated: Calibrated, dataset: Dataset, recipe: OracleRecipe, weights: Path | None, clean_weight: float, seed: int
+) -> Candidate:
+    """An oracle network of its own beside the classifier, novelty, and the gated trust head that reads them.
+
+    Args:
+        calibrated, dataset, clean_weight, seed: as of `fit_heads`.
+        recipe: names the architecture.
+        weights: checkpoint that it starts from.
+
+    Raises:
+        ValueError: an architecture or weights that cannot be had.
+    """
+    classifier, pixels, split = calibrated.classifier, dataset.test.pixels(slice(PARITY_IMAGES)), dataset.oracle
+    # It has what fitting an oracle asks of a classifier: its classes, its channels, and answers to images.
+    judge = cast(Classifier, Judge(classifier, len(dataset.classes), dataset.preprocess.input_size[0]))
+    plan = recipe.plan(_BATCH)
+    title = f"oracle {recipe.architecture}"
+    oracle = fit_oracle(judge, dataset, recipe, plan=plan, seed=seed, title=title, weights=weights).cpu()
+    images = to_images(pixels, torch.device("cpu"))
+    with torch.inference_mode():
+        said = {name: output.numpy() for name, output in oracle(images).items()}
+    graph = export_network(FromPixels(oracle).eval(), (torch.from_numpy(pixels[:2]),), (IMAGE,), tuple(said))
+    novelty = _fit_novelty(classifier.outputs(split.batches())[FEATURES], split, len(dataset.classes))
+    with_novelty, wanted = add_to_graph(classifier, novelty, None, pixels)
+    beside = FrozenClassifier(graph, classifier.threads)
+    networks = WrappedNetworks(with_novelty, calibrated.temperature, pixels, wanted | said, beside)
+    return Candidate(networks, _fit_head(networks, recipe, dataset.calibration, clean_weight, seed))
+
+
+def _fit_head(
+    networks: WrappedNetworks, recipe: OracleRecipe, split: Split, clean_weight: float, seed: int
+) -> TrustHead:
+    clean = Answers(networks.outputs(split.batches()), split.targets)
+    batches, targets = chained_copies(split, 2, seed)
+    corrupted = Answers(networks.outputs(batches), targets)
+    return fit_trust_head(
+        recipe.trust_inputs, (clean.outputs, clean.correct), (corrupted.outputs, corrupted.correct), clean_weight
+    )
+
+
+def _fit_novelty(features: NDArray[np.float32], split: Split, classes: int) -> Novelty:
+    return fit_novelty_to(features, _statistics(split.batches()), split.targets, classes)
 
 
 def _statistics(batches: Iterable[Pixels]) -> NDArray[np.float32]:

@@ -9,54 +9,51 @@ from torch import Tensor, nn
 
 from training.bundle.graphs import export_network
 from training.novelty import Novelty
+from training.oracle.shared import SharedOracle
 from training.wrap.frozen import FrozenClassifier, Outputs
-from training.wrap.heads import SharedHeads
 from training.wrap.source import opset_of
-from training.wrap.surgery import FEATURES, IMAGE, LOGITS
+from training.wrap.surgery import FEATURES, IMAGE
 from trust.preprocess import Pixels
 
-HEAD_OPSET = 18
-"""Oldest that the heads' operators come in; an older classifier is converted to it."""
+ADDED_OPSET = 18
+"""Oldest that what is added comes in; an older classifier is converted to it."""
 _PREFIX = "oracle/"
-_OUTPUTS = ("novelty", "oracle_logit", "oracle_class_logits")
 
 
-def add_heads(
-    classifier: FrozenClassifier, heads: SharedHeads, novelty: Novelty, pixels: Pixels
+def add_to_graph(
+    classifier: FrozenClassifier, novelty: Novelty, heads: SharedOracle | None, pixels: Pixels
 ) -> tuple[FrozenClassifier, Outputs]:
-    """The classifier with heads among its outputs, and what it should say of the pixels.
+    """The classifier with novelty and perhaps heads among its outputs, and what it should say of the pixels.
 
     They are `novelty` (N,), `oracle_logit` (N,) and `oracle_class_logits` (N, K).
 
     Args:
         classifier: with features.
-        heads, novelty: on the CPU, fitted to it.
+        novelty, heads: on the CPU, fitted to it.
         pixels: (n, H, W, C) uint8, to trace with and to compare on.
 
     Raises:
-        ValueError: the classifier's graph is too old for the heads and cannot be converted.
+        ValueError: the classifier's graph is too old for them and cannot be converted.
     """
-    outputs = classifier.run(pixels)
-    example = tuple(torch.from_numpy(each) for each in (pixels, outputs[FEATURES], outputs[LOGITS]))
-    network = _Heads(heads, novelty).eval()
+    said = classifier.run(pixels)
+    example = tuple(torch.from_numpy(each) for each in (pixels, said[FEATURES]))
+    network = _OnFeatures(novelty, heads).eval()
     with torch.inference_mode():
-        wanted = dict(zip(_OUTPUTS, (each.numpy() for each in network(*example)), strict=True))
-    added = export_network(
-        network, tuple(each[:2] for each in example), (IMAGE, FEATURES, LOGITS), _OUTPUTS, opset=HEAD_OPSET
-    )
-    merged = _merge(classifier.model, added)
-    return FrozenClassifier(merged, classifier.threads), outputs | wanted
+        wanted = {name: output.numpy() for name, output in network.named(*example).items()}
+    first = tuple(each[:2] for each in example)
+    added = export_network(network, first, (IMAGE, FEATURES), tuple(wanted), opset=ADDED_OPSET)
+    return FrozenClassifier(_merge(classifier.model, added), classifier.threads), said | wanted
 
 
 def _merge(classifier: ModelProto, added: ModelProto) -> ModelProto:
     """One graph of both, where the added one's inputs are the classifier's own tensors."""
-    opset = max(opset_of(classifier), HEAD_OPSET)
+    opset = max(opset_of(classifier), ADDED_OPSET)
     added = _convert(added, opset)
     merged = ModelProto()
     merged.CopyFrom(_convert(classifier, opset))
     added = onnx.compose.add_prefix(added, _PREFIX)
-    shared = {_PREFIX + name: name for name in (IMAGE, FEATURES, LOGITS)}
-    own = {_PREFIX + name: name for name in _OUTPUTS}
+    shared = {_PREFIX + name: name for name in (IMAGE, FEATURES)}
+    own = {each.name: each.name.removeprefix(_PREFIX) for each in added.graph.output}
     for node in added.graph.node:
         node.input[:] = [shared.get(name, name) for name in node.input]
         node.output[:] = [own.get(name, name) for name in node.output]
@@ -77,19 +74,23 @@ def _convert(model: ModelProto, opset: int) -> ModelProto:
         return onnx.version_converter.convert_version(model, opset)
     except Exception as error:
         raise ValueError(
-            f"the classifier's graph of opset {opset_of(model)} cannot be converted to {opset}, which heads on its "
-            f"features need ({error}); export it with opset {HEAD_OPSET} or newer, or wrap it with --features none"
+            f"the classifier's graph of opset {opset_of(model)} cannot be converted to {opset}, which what reads "
+            f"its features needs ({error}); export it with opset {ADDED_OPSET} or newer, or give --features none"
         ) from error
 
 
-class _Heads(nn.Module):
-    """Pixels (N, H, W, C) uint8 with the classifier's features and logits of them; outputs as a tuple."""
+class _OnFeatures(nn.Module):
+    """Pixels (N, H, W, C) uint8 with the classifier's features of them; outputs as a tuple."""
 
-    def __init__(self, heads: SharedHeads, novelty: Novelty) -> None:
+    def __init__(self, novelty: Novelty, heads: SharedOracle | None) -> None:
         super().__init__()
-        self.heads, self.novelty = heads, novelty
+        self.novelty, self.heads = novelty, heads
 
-    def forward(self, image: Tensor, features: Tensor, logits: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, features: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.named(image, features).values())
+
+    def named(self, image: Tensor, features: Tensor) -> dict[str, Tensor]:
+        """The same by name, in the same order."""
         images = image.permute(0, 3, 1, 2).float() / 255
-        outputs = {"novelty": self.novelty(images, features), **self.heads(features, logits)}
-        return tuple(outputs[name] for name in _OUTPUTS)
+        outputs = {"novelty": self.novelty(images, features)}
+        return outputs if self.heads is None else outputs | self.heads(features)

@@ -1,4 +1,4 @@
-"""The wrapped classifier as what a bundle is made of: its graph, with or without an oracle's heads in it."""
+"""The wrapped classifier as what a bundle is made of: its graph, perhaps with heads in it, perhaps an oracle beside."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,33 +9,47 @@ import onnx
 from training.bundle.graphs import PARITY_TOLERANCE, ExportError
 from training.bundle.networks import WrittenGraphs
 from training.wrap.frozen import FrozenClassifier, Outputs
-from trust.manifest import CLASSIFIER
+from trust.manifest import CLASSIFIER, ORACLE
 from trust.preprocess import Pixels
 
 
 class WrappedNetworks:
-    """A frozen classifier's graph, and what it has to say about a few images."""
+    """A frozen classifier's graph and perhaps an oracle's, and what they have to say about a few images."""
 
-    def __init__(self, classifier: FrozenClassifier, temperature: float, pixels: Pixels, wanted: Outputs) -> None:
-        """Takes the graph to write, and outputs for some pixels (n, H, W, C) of what it was made of."""
+    def __init__(
+        self,
+        classifier: FrozenClassifier,
+        temperature: float,
+        pixels: Pixels,
+        wanted: Outputs,
+        oracle: FrozenClassifier | None = None,
+    ) -> None:
+        """Takes the graphs to write, and outputs for some pixels (n, H, W, C) of what they were made of."""
         self.temperature = temperature
-        self._classifier, self._pixels, self._wanted = classifier, pixels, wanted
+        self._graphs = {CLASSIFIER: classifier} | ({} if oracle is None else {ORACLE: oracle})
+        self._pixels, self._wanted = pixels, wanted
 
     def write(self, folder: Path) -> WrittenGraphs:
-        """Writes `classifier.onnx`; raises an ExportError if it says anything but what was wanted."""
-        onnx.save(self._classifier.model, folder / CLASSIFIER)
-        found = FrozenClassifier(onnx.load(folder / CLASSIFIER)).run(self._pixels)
+        """Writes both graphs; raises an ExportError if they say anything but what was wanted."""
+        found: Outputs = {}
+        for file, graph in self._graphs.items():
+            onnx.save(graph.model, folder / file)
+            found |= FrozenClassifier(onnx.load(folder / file)).run(self._pixels)
         parity = {name: float(np.abs(found[name] - wanted).max()) for name, wanted in self._wanted.items()}
         for name, difference in parity.items():
             # Logits of any scale come here, those of float16 graphs too.
             allowed = PARITY_TOLERANCE * max(1.0, float(np.abs(self._wanted[name]).max()))
             if not difference <= allowed:
                 raise ExportError(
-                    f"{name} of {CLASSIFIER} differs by {difference:.2e} from what was wrapped over "
+                    f"{name} differs by {difference:.2e} between the bundle and what was wrapped over "
                     f"{len(self._pixels)} images; wanted at most {allowed:.2g}"
                 )
-        return WrittenGraphs({CLASSIFIER: self._classifier.output_names}, parity)
+        return WrittenGraphs({file: graph.output_names for file, graph in self._graphs.items()}, parity)
 
     def outputs(self, batches: Iterable[Pixels]) -> Outputs:
-        """All named outputs over many images, (N, ...) each."""
-        return self._classifier.outputs(batches)
+        """All named outputs over many images, (N, ...) each; every image is read once."""
+        parts = [self._run(pixels) for pixels in batches]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _run(self, pixels: Pixels) -> Outputs:
+        return {name: output for graph in self._graphs.values() for name, output in graph.run(pixels).items()}

@@ -17,7 +17,6 @@ from training.wrap.standard import standardise
 
 Say = Callable[[str], None]
 
-NO_FEATURES = "none"
 _TRIED_ON = 500
 """Labelled images on which graph and preprocessing are tried."""
 
@@ -63,7 +62,7 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
         images.pixels(some),
         output=options.output,
         gives=options.gives,
-        features=None if options.features == NO_FEATURES else options.features,
+        features=options.features,
         threads=options.threads,
     )
     for sentence in standard.found:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.wrap.standard import AUTO, Gives
+from training.wrap.standard import DEEP, Gives
 
 
 @dataclass(frozen=True)
@@ -11,8 +11,9 @@ class WrapOptions:
     """One wrapping, from a classifier and labelled images to a bundle."""
 
     data: str
-    """Labelled images that the classifier was not trained on: imagefolder:PATH with one folder of images per class, or
-    fashion-mnist (its test images)."""
+    """Labelled images that the classifier was not trained on: imagefolder:PATH with one folder of images per class
+    (of PATH/train and PATH/test or val the latter), csv:FILE of path,label, or the test images of a known set:
+    fashion-mnist, mnist, cifar10, cifar100, svhn, imagenet:PATH."""
     name: str | None = None
     """Name of the bundle; that of the classifier's file where not given."""
     classes: Path | None = None
@@ -23,8 +24,15 @@ class WrapOptions:
     """The output with the scores, for a graph with several."""
     gives: Gives | None = None
     """What that output holds; seen in the scores themselves where not given."""
-    features: str = AUTO
-    """Tensor inside the graph that an oracle's heads read: auto for the input of the last layer, none for no heads."""
+    features: str = DEEP
+    """What an oracle's heads read of the graph's inside: deep for the inputs of some layers, last for that of the last
+    one, names of tensors with commas between them, or none for no heads."""
+    oracle: str | None = None
+    """Train a second network beside the classifier too, small_resnet or timm's by name; it takes minutes to hours."""
+    oracle_weights: Path | None = None
+    """Checkpoint that the second network starts from, where its backbone is timm's."""
+    oracle_epochs: int | None = None
+    """Passes of the second network over four copies of its images; 15 where not given."""
     models: Path = Path("models")
     """Folder into which the bundle is written."""
     cache: Path = Path("runs/.cache")

@@ -17,7 +17,10 @@ from trust.preprocess import Pixels
 
 Gives = Literal["logits", "probabilities"]
 
-AUTO = "auto"
+LAST, DEEP, NONE = "last", "deep", "none"
+"""Choices of features beside the names of tensors."""
+DEPTHS = 5
+"""Layers that deep features are taken from."""
 BATCH_TOLERANCE = 1e-3
 """Largest difference of a score when other images are in the batch, relative to the largest score; float16 included."""
 _SUM_TOLERANCE = 0.01
@@ -41,7 +44,7 @@ def standardise(
     *,
     output: str | None = None,
     gives: Gives | None = None,
-    features: str | None = AUTO,
+    features: str = DEEP,
     threads: int = 1,
 ) -> Standard:
     """The classifier as a graph from `image` to `logits`, `probabilities` and, where asked, `features`.
@@ -52,7 +55,8 @@ def standardise(
         pixels: (n, H, W, C) uint8, real images: some 100 are enough.
         output: the tensor with the scores, where the graph has several outputs.
         gives: what it holds; seen in the scores of these images where not given.
-        features: an internal tensor, `auto` for the input of the last layer, if there is one, None for none.
+        features: internal tensors, by name and comma; `last` for the input of the last layer, `deep` for those of
+            some layers before it as well, `none`.
         threads: of onnxruntime.
 
     Raises:
@@ -72,11 +76,10 @@ def standardise(
         tensor, gives = before, "logits"
         found.append(f"logits are tensor {before}, before the softmax")
     give_logits(model, tensor, gives)
-    if features == AUTO:
-        features = source.features or _last_layer_input(model, tensor)
-        found.append(f"features: {f'tensor {features}, before the last layer' if features else 'no layer to take'}")
-    if features is not None:
-        give_features(model, features, _dimensions(model, features, pixels[:2]))
+    chosen = _choose_features(model, tensor, features, source.features)
+    if chosen:
+        give_features(model, {name: _dimensions(model, name, pixels[:2]) for name in chosen})
+    found.append(f"features: {', '.join(chosen) or 'none'}")
     strip_traces(model)
     return Standard(FrozenClassifier(model, threads), output, scores.shape[1], tuple(found))
 
@@ -139,10 +142,39 @@ def _before_softmax(model: ModelProto, output: str) -> str | None:
     return node.input[0].removeprefix(PREFIX) if node is not None and node.op_type == "Softmax" else None
 
 
-def _last_layer_input(model: ModelProto, output: str) -> str | None:
-    """What the last linear layer takes, the nearest one before the scores."""
-    layers = (node for node in _ancestors(model, PREFIX + output) if node.op_type in ("Gemm", "MatMul", "Conv"))
-    return next((node.input[0].removeprefix(PREFIX) for node in layers), None)
+def _choose_features(model: ModelProto, output: str, wanted: str, known: str | None) -> tuple[str, ...]:
+    """Names of the tensors that features are made of."""
+    if wanted == NONE:
+        return ()
+    if wanted not in (LAST, DEEP):
+        return tuple(name.strip() for name in wanted.split(","))
+    inputs = _layer_inputs(model, PREFIX + output)
+    last = known or (inputs[0] if inputs else None)
+    if wanted == LAST or last is None:
+        return (last,) if last else ()
+    # From the last layer's input towards the image, in equal steps through what comes before it.
+    spaced = np.linspace(0, len(inputs) - 1, min(DEPTHS, len(inputs))).round().astype(int)
+    return tuple(dict.fromkeys([last, *(inputs[position] for position in spaced)]))
+
+
+def _layer_inputs(model: ModelProto, output: str) -> list[str]:
+    """What each layer with weights takes, that nearest to the scores first; the first layer takes but the image."""
+    weights = {each.name for each in model.graph.initializer}
+    producers = _producers(model)
+    found = dict.fromkeys(
+        node.input[0].removeprefix(PREFIX)
+        for node in _ancestors(model, output)
+        if node.op_type in ("Gemm", "MatMul", "Conv") and _is_weight(node.input[1], producers, weights)
+    )
+    names = [name for name in found if PREFIX + name in producers]
+    return names[:-1] or names
+
+
+def _is_weight(tensor: str, producers: dict[str, NodeProto], weights: set[str]) -> bool:
+    """Whether a tensor is a constant, perhaps transposed or cast: attention multiplies two that are none."""
+    while tensor in producers and producers[tensor].op_type in ("Transpose", "Cast", "Identity"):
+        tensor = producers[tensor].input[0]
+    return tensor in weights or (tensor in producers and producers[tensor].op_type == "Constant")
 
 
 def _ancestors(model: ModelProto, tensor: str) -> Iterator[NodeProto]:

@@ -5,7 +5,7 @@ In front: `image`, uint8 (N, H, W, C), becomes what the classifier takes. Behind
 prefix `model/`, so that no name of its owner's can be one of these.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -138,23 +138,26 @@ def give_logits(
     _append(model.graph, nodes, (LOGITS, PROBABILITIES))
 
 
-def give_features(model: ModelProto, tensor: str, dimensions: int) -> None:
-    """Makes an internal tensor of the classifier the output `features`, (N, D).
+def give_features(model: ModelProto, tensors: Mapping[str, int]) -> None:
+    """Makes internal tensors of the classifier, one beside the other, the output `features`, (N, D).
 
     Args:
         model: from `take_pixels`; changed.
-        tensor: the classifier's name of it.
-        dimensions: of the tensor: 2 is taken as it is, maps (N, C, H, W) are averaged over their area, tokens
-            (N, T, D) over the tokens.
+        tensors: the classifier's names of them and how many dimensions each has: 2 is taken as it is, maps (N, C, H, W)
+            are averaged over their area, tokens (N, T, D) over the tokens.
     """
-    features = _Chain("pooled", PREFIX + tensor)
-    nodes = [*features.then("Cast", to=TensorProto.FLOAT)]
-    if dimensions == 3:
-        nodes += features.then("Transpose", perm=[0, 2, 1])
-    if dimensions > 2:
-        nodes += features.then("GlobalAveragePool")
-    nodes += features.then("Flatten", axis=1)
-    nodes.append(helper.make_node("Identity", [features.tensor], [FEATURES]))
+    nodes: list[NodeProto | TensorProto] = []
+    pooled = []
+    for number, (tensor, dimensions) in enumerate(tensors.items()):
+        chain = _Chain(f"pooled/{number}", PREFIX + tensor)
+        nodes += chain.then("Cast", to=TensorProto.FLOAT)
+        if dimensions == 3:
+            nodes += chain.then("Transpose", perm=[0, 2, 1])
+        if dimensions > 2:
+            nodes += chain.then("GlobalAveragePool")
+        nodes += chain.then("Flatten", axis=1)
+        pooled.append(chain.tensor)
+    nodes.append(helper.make_node("Concat", pooled, [FEATURES], axis=1))
     _append(model.graph, nodes, (FEATURES,))
 
 

@@ -1,7 +1,8 @@
 """From a frozen classifier and labelled images to a bundle, in the order the data flows."""
 
 import re
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from training.evaluation.content import Served, report_content
 from training.gate import ask_reference, pass_gate
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.threshold import choose_threshold
-from training.wrap.candidates import PARITY_IMAGES, Calibrated, Candidate, calibrate_scores, fit_heads
+from training.wrap.candidates import (
+    PARITY_IMAGES,
+    SECOND_NETWORK,
+    Calibrated,
+    Candidate,
+    calibrate_scores,
+    fit_heads,
+    fit_second_network,
+)
 from training.wrap.card import wrapped_card
 from training.wrap.measure import measure_wrapped
 from training.wrap.opening import Opened, Say, open_classifier
@@ -81,15 +90,38 @@ def bundle_name(classifier: str) -> str:
 def _choose(
     calibrated: Calibrated, score: Candidate, dataset: Dataset, options: WrapOptions
 ) -> tuple[Candidate, Candidate, Gate]:
-    """The heads if there can be any, else the score; what is served of the two; and why."""
+    """The best of the oracles, if there can be one; what is served, that or the score; and why."""
     if FEATURES not in calibrated.classifier.output_names:
+        if options.oracle:
+            raise ValueError(f"--oracle {options.oracle} needs the classifier's features, to know what is novel to it")
         name = score.head.inputs[0]
         statement = f"There is no oracle, as no features were taken: {name.replace('_', ' ')} serves as trust."
         return score, score, Gate(promoted=False, serves=name, statement=statement)
-    heads = fit_heads(calibrated, dataset, options.clean_weight, options.seed)
-    asked = ask_reference(heads.networks.outputs, dataset.reference, options.seed)
-    head, gate = pass_gate(heads.head, score.head, *asked, options.force)
-    return heads, heads if head is heads.head else score, gate
+    passed = [_ask(oracle, score, dataset, options) for oracle in _oracles(calibrated, dataset, options)]
+    return max(passed, key=_gain)
+
+
+def _oracles(calibrated: Calibrated, dataset: Dataset, options: WrapOptions) -> Iterator[Candidate]:
+    yield fit_heads(calibrated, dataset, options.clean_weight, options.seed)
+    if options.oracle:
+        epochs = options.oracle_epochs or SECOND_NETWORK.epochs
+        recipe = replace(SECOND_NETWORK, architecture=options.oracle, epochs=epochs)
+        weights, clean_weight = options.oracle_weights, options.clean_weight
+        yield fit_second_network(calibrated, dataset, recipe, weights, clean_weight, options.seed)
+
+
+def _ask(
+    oracle: Candidate, score: Candidate, dataset: Dataset, options: WrapOptions
+) -> tuple[Candidate, Candidate, Gate]:
+    asked = ask_reference(oracle.networks.outputs, dataset.reference, options.seed)
+    head, gate = pass_gate(oracle.head, score.head, *asked, options.force)
+    return oracle, oracle if head is oracle.head else score, gate
+
+
+def _gain(passed: tuple[Candidate, Candidate, Gate]) -> tuple[bool, float]:
+    """A promoted oracle before one that is not, then the one that gains most under shift."""
+    _, _, gate = passed
+    return gate.promoted, gate.shifted.value if gate.shifted else -1.0
 
 
 def _facts(wrapped: str, opened: Opened, options: WrapOptions) -> dict[str, str]:
@@ -105,7 +137,7 @@ def _facts(wrapped: str, opened: Opened, options: WrapOptions) -> dict[str, str]
 
 def _provenance(opened: Opened, options: WrapOptions, wrapped: str) -> dict[str, Any]:
     """What a bundle records of its wrapping: every option but paths of this machine."""
-    paths = ("models", "cache", "weights", "classes")
+    paths = ("models", "cache", "weights", "classes", "oracle_weights")
     return {
         "wrapped": wrapped,
         "classifier_sha256": opened.classifier.fingerprint,
