@@ -60,6 +60,12 @@ def other_folder(tmp_path_factory, data):
     return save_run(tmp_path_factory.mktemp("runs") / "second", data, seed=1)
 
 
+@pytest.fixture(autouse=True)
+def _few_images_for_odin(monkeypatch):
+    """Its 44 passes over each are most of what the study does with so small a run."""
+    monkeypatch.setattr("training.study.passes.ODIN_IMAGES", 8)
+
+
 def names(table):
     return [row.name for row in table.rows]
 
@@ -106,6 +112,9 @@ def test_every_head_has_a_row(folder):
 def test_crossfitted_labels_are_measured_only_where_there_are_classifiers_of_folds(folder, data, tmp_path):
     (without,) = label_tables(Bench([open_subject(folder)], seeds=(0,)))
     assert not any("cross-fit" in name for name in names(without))
+    assert {"held-out: steep slope", "held-out, as many steps: steep slope", "training: steep slope"} < {
+        *names(without)
+    }
     assert "Cross-fitted labels are left out" in without.note
     with_folds = save_run(tmp_path / "run", data, folds=True)
     (table,) = label_tables(Bench([open_subject(with_folds)], seeds=(0,)))

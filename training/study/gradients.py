@@ -1,8 +1,8 @@
 """How hard each loss pulls at an oracle's logit, for an answer that is right and for one that is wrong.
 
-Luo et al. (2021) explain with these curves why the steep slope loss does not give up on wrong answers that the oracle
-trusts: cross entropy pulls hardest there and never lets go, focal loss and TCP fade out, the steep slope loss pulls
-hardest around 0. Nothing is measured here; the formulas alone decide.
+The curves of Luo et al. (2021). Of a wrong answer that the oracle trusts, cross entropy and focal loss pull hardest at
+the one it trusts most, and TCP lets go of it; the steep slope loss pulls hardest at 0 or just above, where verdicts are
+decided, and there at a wrong answer harder than at a right one. Nothing is measured here: the formulas alone decide.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LOSSES, LossName
-from training.oracle.recipes import RECIPES, Labels, OracleRecipe
+from training.oracle.recipes import RECIPES, OracleRecipe
 from training.study.bench import Bench
 from training.study.measures import (
     ACCURACY,
@@ -82,17 +82,21 @@ def label_tables(bench: Bench) -> list[StudyTable]:
 
     Balanced: weighted by the effective number of samples (Cui et al., 2019).
     """
-    labels: dict[Labels, str] = {"heldout": "held-out", "training": "training"}
+    labelled: dict[str, OracleRecipe] = {
+        "held-out": BASE,
+        "held-out, as many steps": replace(BASE, epochs=_epochs_of_as_many_steps(bench)),
+        "training": replace(BASE, labels="training"),
+    }
+    note = "Every epoch shows each image once, so that the many training images are more steps than the held-out ones."
     if all(subject.crossfit() is not None for subject in bench.subjects):
-        labels["crossfit"] = "cross-fit"
+        labelled["cross-fit"] = replace(BASE, labels="crossfit")
+    else:
+        note += " Cross-fitted labels are left out: the run has no classifiers of folds (`trustserve-train folds`)."
     rows = [
-        bench.oracle_row(f"{name}: {title}", replace(BASE, labels=of, loss=loss))
-        for of, name in labels.items()
+        bench.oracle_row(f"{name}: {title}", replace(recipe, loss=loss))
+        for name, recipe in labelled.items()
         for loss, title in BALANCINGS
     ]
-    note = "Every epoch shows each image once, so the many training images are more steps."
-    if "crossfit" not in labels:
-        note += " Cross-fitted labels are left out: the run has no classifiers of folds (`trustserve-train folds`)."
     return [StudyTable("MLP head.", "labels: loss", _COMPARED, (bench.baseline_row(), *rows), note)]
 
 
@@ -104,3 +108,9 @@ def slope_tables(bench: Bench) -> list[StudyTable]:
 
 def _sloped(right: float, wrong: float) -> OracleRecipe:
     return replace(BASE, slope_correct=float(right), slope_incorrect=float(wrong))
+
+
+def _epochs_of_as_many_steps(bench: Bench) -> int:
+    """Epochs of the held-out images in which they are shown as often as the training images are in all of theirs."""
+    data = bench.subjects[0].dataset
+    return round(BASE.epochs * len(data.train) / len(data.oracle))

@@ -87,12 +87,10 @@ class StudyTable:
         return [header, *([row.name, *self._cells_of(row)] for row in self.rows)]
 
     def figures(self) -> dict[str, Any]:
-        """All numbers, unrounded."""
-        return {
-            "title": self.title,
-            "note": self.note,
-            "rows": {row.name: {key: _plain(figure) for key, figure in row.figures.items()} for row in self.rows},
-        }
+        """The same numbers, unrounded and by trial."""
+        keys = [column.key for column in self.columns]
+        rows = {row.name: {key: _plain(row.figures[key]) for key in keys if key in row.figures} for row in self.rows}
+        return {"title": self.title, "note": self.note, "rows": rows}
 
     def _cells_of(self, row: Row) -> list[str]:
         return [column.cell(row.figures[column.key]) if column.key in row.figures else "" for column in self.columns]
