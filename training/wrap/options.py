@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.wrap.standard import DEEP, Gives
+from training.wrap.layers import DEEP
+from training.wrap.standard import Gives
 
 
 @dataclass(frozen=True)
