@@ -22,7 +22,7 @@ train: .venvs/dev/.ready
 	@.venvs/dev/bin/trustserve-train all $(ARGS)
 
 test: .venvs/dev/.ready
-	@.ci/system-packages prometheus dataset-fashion-mnist
+	@.ci/system-packages prometheus dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
 
 lint: .venvs/dev/.ready

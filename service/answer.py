@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from service.bundle import Bundle
 from trust.head import decide, trust_probability
+from trust.manifest import Threshold
 from trust.preprocess import Pixels
 
 
@@ -18,16 +19,26 @@ class Answer:
     class_index: int
     confidence: float
     trust: float
+    threshold: float
     trusted: bool
     probabilities: NDArray[np.float32]  # (K,)
 
 
-def answer_batch(bundle: Bundle, threshold: float, images: Sequence[Pixels]) -> list[Answer]:
+def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
+    """The operator's choice, which promises nothing, else the bundle's threshold."""
+    if chosen is None:
+        return bundle.manifest.threshold
+    return Threshold(value=chosen, statement="set by the operator; no error rate is promised")
+
+
+def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels]) -> list[Answer]:
     """One answer an image, in their order; each image (H, W, C) uint8."""
     outputs = bundle.sessions.run(np.stack(images))
     trust = trust_probability(bundle.manifest.trust_head, outputs)  # (N,)
     probabilities = outputs["probabilities"]  # (N, K)
     predicted = outputs["logits"].argmax(axis=1)
     confidence = probabilities[np.arange(len(predicted)), predicted]
-    columns = (predicted.tolist(), confidence.tolist(), trust.tolist(), decide(trust, threshold).tolist())
-    return [Answer(*row) for row in zip(*columns, probabilities, strict=True)]
+    limits = threshold.of(predicted)
+    columns = (predicted, confidence, trust, limits, decide(trust, limits))
+    rows = zip(*(column.tolist() for column in columns), probabilities, strict=True)
+    return [Answer(*row) for row in rows]

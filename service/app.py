@@ -115,7 +115,9 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
     async def model() -> Response:
         """Shows the bundle's manifest, the threshold in force and where each network runs."""
         bundle = engine.bundle
-        report = ModelReport(manifest=bundle.manifest, threshold=engine.threshold, providers=bundle.sessions.providers)
+        report = ModelReport(
+            manifest=bundle.manifest, threshold=engine.threshold.value, providers=bundle.sessions.providers
+        )
         return Response(report.model_dump_json(), media_type="application/json")
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}, tags=["service"])
@@ -143,7 +145,7 @@ def _prediction(
         confidence=answer.confidence,
         trust_probability=answer.trust,
         decision="trust" if answer.trusted else "untrust",
-        threshold=engine.threshold,
+        threshold=answer.threshold,
         model=model,
         probabilities=dict(zip(classes, answer.probabilities.tolist(), strict=True)) if with_probabilities else None,
     )

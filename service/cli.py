@@ -14,6 +14,7 @@ import uvicorn
 from cyclopts import Parameter
 from rich.console import Console
 
+from service.answer import threshold_in_force
 from service.app import create_app
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
@@ -105,7 +106,7 @@ def predict(
     settings = load_settings(**({} if model is None else {"model": model}))
     bundle = open_bundle(settings.model, settings.device, settings.session_threads)
     manifest = bundle.manifest
-    threshold = manifest.threshold.value if settings.threshold is None else settings.threshold
+    threshold = threshold_in_force(settings.threshold, bundle)
     rows = []
     for row in answer_files(bundle, threshold, images, settings.max_batch, settings.max_image_pixels):
         rows.append(row)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from service.bundle import Bundle
 from service.local import FileAnswer
-from trust.manifest import Manifest
+from trust.manifest import Manifest, Threshold
 
 
 def banner(bundle: Bundle, host: str, port: int) -> str:
@@ -46,9 +46,10 @@ def answer_line(row: FileAnswer, manifest: Manifest) -> str:
     )
 
 
-def answer_table(rows: Iterable[FileAnswer], manifest: Manifest, threshold: float) -> Table:
+def answer_table(rows: Iterable[FileAnswer], manifest: Manifest, threshold: Threshold) -> Table:
     """The files' answers for people."""
-    table = Table(caption=f"{manifest.name} {manifest.version}, trusted from {threshold:g} on", caption_justify="left")
+    limit = f"{threshold.value:g}" if threshold.by_class is None else "the threshold of its class"
+    table = Table(caption=f"{manifest.name} {manifest.version}, trusted from {limit} on", caption_justify="left")
     for name in ("file", "label"):
         table.add_column(name, overflow="fold")
     for name in ("confidence", "trust"):
@@ -79,11 +80,14 @@ def print_inspection(console: Console, bundle: Bundle, differences: dict[str, fl
         "input": f"{width} x {height}, {'grey' if channels == 1 else 'RGB'}, {manifest.preprocess.interpolation}, "
         f"crop_pct {manifest.preprocess.crop_pct:g}",
         "classifier": f"{', '.join(manifest.classifier_outputs)} ({bundle.sessions.providers['classifier']})",
-        "oracle": f"{', '.join(manifest.oracle_outputs)} ({bundle.sessions.providers['oracle']})",
+        "oracle": f"{', '.join(manifest.oracle_outputs)} ({bundle.sessions.providers['oracle']})"
+        if manifest.oracle_outputs
+        else "no network of its own",
         "trust head": ", ".join(manifest.trust_head.inputs)
         + (", novelty gate" if manifest.trust_head.gate else "")
         + (", calibrated" if manifest.trust_head.calibration else ""),
         "threshold": f"{threshold.value:g}: {threshold.statement}",
+        "gate": manifest.gate.statement if manifest.gate else "not asked",
         "reference": f"{reference.images} images, accuracy {reference.accuracy:.4f}, NetTrustScore "
         f"{reference.net_trust_score:.4f}, mean trust {reference.mean_trust:.4f}",
         "files": f"{len(manifest.files)} match their SHA-256",

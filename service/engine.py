@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from service.answer import Answer, answer_batch
+from service.answer import Answer, answer_batch, threshold_in_force
 from service.batching import Batcher
 from service.bundle import Bundle, open_bundle
 from service.errors import ImageHasTooManyPixels, ImageUnreadable, NotReady, Overloaded
 from service.monitor.metrics import Metrics
 from service.sessions import available_cores
 from service.settings import Settings
-from trust.manifest import BundleError
+from trust.manifest import BundleError, Threshold
 from trust.preprocess import ImageError, Pixels, TooManyPixels, preprocess
 
 OnReady = Callable[[Bundle], None]
@@ -48,10 +48,9 @@ class Engine:
         return self._bundle
 
     @property
-    def threshold(self) -> float:
-        """Trust from which on an answer is trusted: the operator's, else the bundle's."""
-        chosen = self._settings.threshold
-        return self.bundle.manifest.threshold.value if chosen is None else chosen
+    def threshold(self) -> Threshold:
+        """From which trust on an answer is trusted: the operator's, else the bundle's."""
+        return threshold_in_force(self._settings.threshold, self.bundle)
 
     @asynccontextmanager
     async def running(self, on_ready: OnReady | None, on_failure: OnFailure | None) -> AsyncIterator[None]:

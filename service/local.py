@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.answer import Answer, answer_batch
 from service.bundle import Bundle
+from trust.manifest import Threshold
 from trust.preprocess import ImageError, Pixels, preprocess
 
 
@@ -19,14 +20,14 @@ class FileAnswer:
 
 
 def answer_files(
-    bundle: Bundle, threshold: float, files: Sequence[Path], max_batch: int, max_pixels: int
+    bundle: Bundle, threshold: Threshold, files: Sequence[Path], max_batch: int, max_pixels: int
 ) -> Iterator[FileAnswer]:
     """One answer a file, in their order; a file that cannot be read keeps none of the others from theirs."""
     for start in range(0, len(files), max_batch):
         yield from _answer_some(bundle, threshold, files[start : start + max_batch], max_pixels)
 
 
-def _answer_some(bundle: Bundle, threshold: float, files: Sequence[Path], max_pixels: int) -> Iterator[FileAnswer]:
+def _answer_some(bundle: Bundle, threshold: Threshold, files: Sequence[Path], max_pixels: int) -> Iterator[FileAnswer]:
     pixels: dict[int, Pixels] = {}
     errors: dict[int, str] = {}
     for i, file in enumerate(files):

@@ -25,7 +25,7 @@ class Prediction(BaseModel):
         ge=0, le=1, examples=[0.994], description="calibrated probability that the label is right"
     )
     decision: Literal["trust", "untrust"] = Field(description="trust where trust_probability >= threshold")
-    threshold: float = Field(ge=0, le=1, examples=[0.9])
+    threshold: float = Field(ge=0, le=1, examples=[0.9], description="the one this answer was held against")
     model: ModelName
     probabilities: dict[str, float] | None = Field(
         None, examples=[{"T-shirt/top": 0.013, "Ankle boot": 0.987}], description="only with ?probabilities=true"
@@ -62,7 +62,9 @@ class ModelReport(BaseModel):
         examples=[{"classifier": "CPUExecutionProvider", "oracle": "CPUExecutionProvider"}],
         description="onnxruntime execution provider of each network",
     )
-    threshold: float = Field(description="trust from which on an answer is trusted here")
+    threshold: float = Field(
+        description="trust from which on an answer is trusted here; the manifest may have one for each class"
+    )
     manifest: Manifest
 
 

@@ -1,4 +1,4 @@
-"""Both networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
+"""A bundle's networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
 
 import os
 from collections.abc import Sequence
@@ -20,22 +20,25 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class SessionPair:
-    """Classifier and oracle, run at the same time on each batch."""
+    """Classifier and, where the bundle has one, oracle, run at the same time on each batch."""
 
-    def __init__(self, classifier: "Graph", oracle: "Graph") -> None:
+    def __init__(self, classifier: "Graph", oracle: "Graph | None") -> None:
         self._classifier = classifier
         self._oracle = oracle
         self._oracle_thread = ThreadPoolExecutor(1, thread_name_prefix="oracle")
 
     def run(self, images: Pixels) -> Outputs:
         """Outputs of both graphs by name, each (N, ...), for images (N, H, W, C) uint8."""
+        if self._oracle is None:
+            return self._classifier.run(images)
         oracle_outputs = self._oracle_thread.submit(self._oracle.run, images)
         return self._classifier.run(images) | oracle_outputs.result()
 
     @property
     def providers(self) -> dict[str, str]:
         """Where each network runs, as its session says."""
-        return {"classifier": self._classifier.provider, "oracle": self._oracle.provider}
+        graphs = {"classifier": self._classifier, "oracle": self._oracle}
+        return {name: graph.provider for name, graph in graphs.items() if graph is not None}
 
     def close(self) -> None:
         self._oracle_thread.shutdown()
@@ -71,16 +74,17 @@ class Graph:
 
 
 def open_sessions(bundle: Path, manifest: Manifest, device: Device, threads: int | None) -> SessionPair:
-    """Both sessions of a bundle; without a number of threads, each has half of the cores.
+    """The sessions of a bundle; without a number of threads, they share the cores evenly.
 
     Raises:
         BundleError: as `Graph`.
     """
-    threads = threads or max(1, available_cores() // 2)
-    return SessionPair(
-        Graph(bundle / CLASSIFIER, manifest, manifest.classifier_outputs, device, threads),
-        Graph(bundle / ORACLE, manifest, manifest.oracle_outputs, device, threads),
-    )
+    files = {CLASSIFIER: manifest.classifier_outputs}
+    if manifest.oracle_outputs:
+        files[ORACLE] = manifest.oracle_outputs
+    threads = threads or max(1, available_cores() // len(files))
+    graphs = {file: Graph(bundle / file, manifest, outputs, device, threads) for file, outputs in files.items()}
+    return SessionPair(graphs[CLASSIFIER], graphs.get(ORACLE))
 
 
 def available_cores() -> int:

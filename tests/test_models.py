@@ -8,7 +8,8 @@ import pytest
 
 from service.bundle import open_bundle
 from training.config import TrainingConfig
-from training.data.dataset import FASHION_PREPROCESS, load_dataset
+from training.data.sources import load_dataset
+from training.data.torchvision_sets import FASHION_PREPROCESS
 from training.metrics.calibration import ece
 from training.metrics.ranking import auroc
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS

@@ -6,6 +6,7 @@ quadrants top left, top right and bottom left: "up-left", "up-right", "down-left
 """
 
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,23 @@ def write_tiny_bundle(folder: Path) -> Path:
     )
     (folder / "manifest.json").write_text(manifest.model_dump_json(indent=1))
     return folder
+
+
+def take_oracle_out(folder: Path) -> None:
+    """Makes of the tiny bundle one whose trust is the classifier's margin, without an oracle network."""
+    golden = dict(np.load(folder / "golden.npz"))
+    largest = np.sort(golden["probabilities"], axis=1)
+    golden["trust"] = 1 / (1 + np.exp(-(largest[:, -1] - largest[:, -2])))
+    del golden["oracle_logit"]
+    np.savez(folder / "golden.npz", **golden)
+    (folder / "oracle.onnx").unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["oracle.onnx"]
+    head = {"inputs": ["margin"], "weights": [1.0], "bias": 0.0}
+    gate = {"promoted": False, "serves": "margin", "statement": "The oracle was not promoted: margin serves."}
+    manifest |= {"oracle_outputs": [], "trust_head": head, "gate": gate}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(folder)
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:

@@ -12,7 +12,7 @@ redraws with 70 or 90 wrong answers, in 89 to 91 % with ten wrong ones among 100
 itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,7 @@ def bootstrap(
     answers = sort_answers(confidence, correct)
     found = _resampled(measures, [answers], resamples, seed)
     return {
-        name: Interval(float(measure.over(answers)[0]), *_ends(found[name][0], level))
+        name: Interval(float(measure.over(answers)[0]), *percentile_ends(found[name][0], level))
         for name, measure in measures.items()
     }
 
@@ -96,17 +96,73 @@ def bootstrap_paired(
     >>> bootstrap_paired({"auroc": auroc}, [4, 3, 2, 1], [4, 2, 3, 1], right)["auroc"].difference
     0.25
     """
-    a, b = sort_answers(confidence_a, correct), sort_answers(confidence_b, correct)
-    found = _resampled(measures, [a, b], resamples, seed)
-    compared = {}
-    for name, measure in measures.items():
-        differences = found[name][0] - found[name][1]
-        low, high, left_out = _ends(differences, level)
-        gains = differences[np.isfinite(differences)] * (1 if measure.higher_is_better else -1)
-        share = float((gains <= 0).mean()) if len(gains) else float("nan")
-        difference = float(measure.over(a)[0] - measure.over(b)[0])
-        compared[name] = Comparison(difference, low, high, share, left_out)
-    return compared
+    pair = [sort_answers(confidence_a, correct), sort_answers(confidence_b, correct)]
+    found = _resampled(measures, pair, resamples, seed)
+    return {
+        name: _compare(measure, [float(measure.over(score)[0]) for score in pair], found[name], level)
+        for name, measure in measures.items()
+    }
+
+
+def bootstrap_mean_paired(
+    measure: Measure[...],
+    conditions: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Is score A better than score B on average over several conditions of the same images?
+
+    A resample draws images, each with all its conditions: answers to one image under two corruptions go together.
+
+    Args:
+        measure: averaged over the conditions.
+        conditions: (score A, score B, correct) of each, (N,) each, all in one order of the images.
+        resamples, level, seed: as of `bootstrap`.
+
+    >>> from training.metrics.ranking import auroc
+    >>> right = [True, True, False, False]
+    >>> bootstrap_mean_paired(auroc, [([4, 3, 2, 1], [4, 2, 3, 1], right), ([1] * 4, [1] * 4, right)]).difference
+    0.125
+    """
+    pairs = [[sort_answers(a, correct), sort_answers(b, correct)] for a, b, correct in conditions]
+    of_each = np.array([[float(measure.over(score)[0]) for score in pair] for pair in pairs])
+    found = [_resampled({"": measure}, pair, resamples, seed)[""] for pair in pairs]
+    return _compare(measure, of_each.mean(0).tolist(), np.mean(found, axis=0), level)
+
+
+def _compare(measure: Measure[...], values: list[float], found: Floats, level: float) -> Comparison:
+    """From the values of both scores, and of both on each resample, (2, resamples)."""
+    differences = found[0] - found[1]
+    low, high, left_out = percentile_ends(differences, level)
+    gains = differences[np.isfinite(differences)] * (1 if measure.higher_is_better else -1)
+    share = float((gains <= 0).mean()) if len(gains) else float("nan")
+    return Comparison(values[0] - values[1], low, high, share, left_out)
+
+
+def bootstrap_values(
+    measures: Mapping[str, Measure[...]],
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """Each measure on each resample, (resamples,), NaN where undefined; the same seed draws the same resamples.
+
+    So many scores of the same answers can be compared pair by pair, each measured once. Arguments as of `bootstrap`.
+    """
+    found = _resampled(measures, [sort_answers(confidence, correct)], resamples, seed)
+    return {name: values[0] for name, values in found.items()}
+
+
+def percentile_ends(values: Floats, level: float = 0.95) -> tuple[float, float, int]:
+    """Both ends of the percentile interval, and how many values are undefined."""
+    defined = values[np.isfinite(values)]
+    left_out = len(values) - len(defined)
+    if not len(defined):
+        return float("nan"), float("nan"), left_out
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high), left_out
 
 
 def draw_counts(answers: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
@@ -129,13 +185,3 @@ def _resampled(
         for name, measure in measures.items():
             chunks[name].append([measure.over(answers) for answers in resampled])
     return {name: np.concatenate(values, axis=1) for name, values in chunks.items()}
-
-
-def _ends(values: Floats, level: float) -> tuple[float, float, int]:
-    """Both ends of the percentile interval, and how many values are undefined."""
-    defined = values[np.isfinite(values)]
-    left_out = len(values) - len(defined)
-    if not len(defined):
-        return float("nan"), float("nan"), left_out
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), left_out

@@ -44,13 +44,37 @@ def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> 
     return float(np.exp(minimize_scalar(nll, bounds=(-3.0, 3.0), method="bounded", options={"xatol": 1e-6}).x))
 
 
+def fit_score_head(score: TrustInput, outputs: Outputs, correct: Bools, **parameters: float) -> TrustHead:
+    """The head that makes a probability of one score alone, in the score's own order.
+
+    Args:
+        score: which.
+        outputs: by name, of clean images that did not fit the classifier.
+        correct: (N,) of the same images.
+        parameters: of the score, `temperature` or `norm_order`.
+
+    Raises:
+        ValueError: all answers are correct, or none is.
+    """
+    _need_both(correct)
+    draft = TrustHead(inputs=(score,), weights=(1.0,), bias=0.0, **parameters)
+    column = trust_inputs(draft, outputs)
+    # Fitted on standardised scores: the optimiser wants one scale.
+    mean, spread = float(column.mean()), float(column.std()) + 1e-12
+    fitted = LogisticRegression(C=_INVERSE_REGULARISATION).fit((column - mean) / spread, correct)
+    # A score that ranks worse than chance keeps its direction: turned round it would be another score.
+    weight = max(float(fitted.coef_[0, 0]), 1e-6) / spread
+    head = draft.model_copy(update={"weights": (weight,), "bias": float(fitted.intercept_[0]) - weight * mean})
+    return _calibrated(head, outputs, correct, np.ones(len(correct)))
+
+
 def fit_trust_head(
     inputs: tuple[TrustInput, ...],
     clean: tuple[Outputs, Bools],
     corrupted: tuple[Outputs, Bools],
     clean_weight: float,
 ) -> TrustHead:
-    """The head that turns these inputs into P(correct).
+    """The gated head that turns these inputs into P(correct).
 
     Args:
         inputs: which of the networks' outputs it reads.
@@ -62,10 +86,9 @@ def fit_trust_head(
     """
     outputs = {name: np.concatenate([clean[0][name], corrupted[0][name]]) for name in clean[0]}
     correct = np.concatenate([clean[1], corrupted[1]])
-    if correct.all() or not correct.any():
-        raise ValueError(f"all {len(correct)} calibration answers are {'right' if correct[0] else 'wrong'}; give more")
+    _need_both(correct)
     weight = np.repeat([clean_weight, 1.0], [len(clean[1]), len(corrupted[1])])
-    columns = trust_inputs(inputs, outputs)
+    columns = trust_inputs(TrustHead(inputs=inputs, weights=(0.0,) * len(inputs), bias=0.0), outputs)
     gate = novelty_gate(outputs["novelty"], GATE_MIDPOINT, GATE_STEEPNESS)[:, None]
     design = np.hstack([(1 - gate) * columns, gate * columns, gate])
     fusion = LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=1000).fit(design, correct, sample_weight=weight)
@@ -81,13 +104,18 @@ def fit_trust_head(
             bias=numbers[-1],
         ),
     )
-    calibration = _fit_calibration(fused_logit(head, outputs), correct, weight)
-    return head.model_copy(update={"calibration": calibration})
+    return _calibrated(head, outputs, correct, weight)
 
 
-def _fit_calibration(logit: NDArray[np.float64], correct: Bools, weight: NDArray[np.float64]) -> Calibration:
+def _need_both(correct: Bools) -> None:
+    if correct.all() or not correct.any():
+        raise ValueError(f"all {len(correct)} calibration answers are {'right' if correct[0] else 'wrong'}; give more")
+
+
+def _calibrated(head: TrustHead, outputs: Outputs, correct: Bools, weight: NDArray[np.float64]) -> TrustHead:
     isotonic = IsotonicRegression(y_min=_MARGIN, y_max=1 - _MARGIN, out_of_bounds="clip")
-    isotonic.fit(logit, correct, sample_weight=weight)
+    isotonic.fit(fused_logit(head, outputs), correct, sample_weight=weight)
     knots, first = np.unique(isotonic.X_thresholds_, return_index=True)
     values = isotonic.y_thresholds_[first]
-    return Calibration(logits=tuple(knots.tolist()), trust=tuple(values.tolist()), blend=_BLEND)
+    calibration = Calibration(logits=tuple(knots.tolist()), trust=tuple(values.tolist()), blend=_BLEND)
+    return head.model_copy(update={"calibration": calibration})

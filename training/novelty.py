@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from training.classifier.network import Classifier
 from training.data.dataset import Split
-from training.fit import predict
+from training.predict import predict
 
 _STATISTICS = 9
 _NEAREST, _FARTHEST = -1.0, 6.0
@@ -52,15 +52,15 @@ class Novelty(nn.Module):
 
     def forward(self, images: Tensor, features: Tensor) -> Tensor:
         """Mean standardised log distance, clipped to [-1, 6]."""
-        scaled = (self.log_distances(images, features) - self.centre) / self.spread
+        scaled = (self.log_distances(input_statistics(images), features) - self.centre) / self.spread
         return scaled.mean(1).clamp(_NEAREST, _FARTHEST)
 
-    def log_distances(self, images: Tensor, features: Tensor) -> Tensor:
-        """Logarithms of both squared distances, (N, 2)."""
+    def log_distances(self, statistics: Tensor, features: Tensor) -> Tensor:
+        """Logarithms of both squared distances, (N, 2), from input statistics (N, 9) and features (N, D)."""
         white = features @ self.whitening  # (N, D)
         # |a - b|^2 multiplied out: with many classes (N, K, D) would not fit.
         to_means = (white**2).sum(1, keepdim=True) - 2 * white @ self.means.T + (self.means**2).sum(1)
-        of_input = (((input_statistics(images) - self.input_mean) @ self.input_whitening) ** 2).sum(1)
+        of_input = (((statistics - self.input_mean) @ self.input_whitening) ** 2).sum(1)
         return torch.stack([to_means.amin(1), of_input], 1).clamp(min=1e-3).log()
 
 
@@ -92,7 +92,7 @@ def input_statistics(images: Tensor) -> Tensor:
 
 
 def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torch.device) -> Novelty:
-    """Novelty relative to clean images that the classifier was not fitted on: half give the means, half the scale.
+    """Novelty relative to clean images that the classifier was not fitted on.
 
     Args:
         classifier: in evaluation mode.
@@ -104,28 +104,36 @@ def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torc
     def described(images: Tensor) -> dict[str, Tensor]:
         return {"features": classifier.features(images), "statistics": input_statistics(images)}
 
-    half = len(split) // 2
     outputs = predict(described, split.batches(), device)
-    features, statistics, targets = outputs["features"][:half], outputs["statistics"][:half], split.targets[:half]
+    return fit_novelty_to(outputs["features"], outputs["statistics"], split.targets, classes).to(device)
+
+
+def fit_novelty_to(
+    features: NDArray[np.float32], statistics: NDArray[np.float32], targets: NDArray[np.int64], classes: int
+) -> Novelty:
+    """Novelty relative to these images: half of them give the means, half the scale.
+
+    Args:
+        features, statistics: (N, D) and (N, 9) of clean images.
+        targets: (N,) their classes.
+        classes: number of classes K.
+    """
+    half = len(targets) // 2
+    first, of_input, classes_of = features[:half], statistics[:half], targets[:half]
     # A class without an image here gets the overall mean: no image is nearest to it that is not near the data at all.
-    means = np.tile(features.mean(0), (classes, 1))
-    for present in np.unique(targets):
-        means[present] = features[targets == present].mean(0)
-    within = features - means[targets]
-    whitening = _whitening(within)
+    means = np.tile(first.mean(0), (classes, 1))
+    for present in np.unique(classes_of):
+        means[present] = first[classes_of == present].mean(0)
+    whitening = _whitening(first - means[classes_of])
     numbers = {
         "whitening": whitening,
         "means": means @ whitening,
-        "input_whitening": _whitening(statistics - statistics.mean(0)),
-        "input_mean": statistics.mean(0),
+        "input_whitening": _whitening(of_input - of_input.mean(0)),
+        "input_mean": of_input.mean(0),
     }
-    plain = Novelty(**numbers, centre=np.zeros(2), spread=np.ones(2)).to(device)
-
-    def distances(images: Tensor) -> dict[str, Tensor]:
-        return {"distances": plain.log_distances(images, classifier.features(images))}
-
-    clean = predict(distances, split.batches(), device)["distances"][half:]
-    return Novelty(**numbers, centre=clean.mean(0), spread=clean.std(0)).to(device)
+    plain = Novelty(**numbers, centre=np.zeros(2), spread=np.ones(2))
+    clean = plain.log_distances(torch.from_numpy(statistics[half:]), torch.from_numpy(features[half:])).numpy()
+    return Novelty(**numbers, centre=clean.mean(0), spread=clean.std(0))
 
 
 def _whitening(centred: NDArray[np.float32]) -> NDArray[np.float64]:

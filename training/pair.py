@@ -1,20 +1,19 @@
 """Classifier, novelty and oracle as one: everything the two exported graphs will say about a batch of images."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.classifier.network import Classifier
-from training.fit import predict
 from training.novelty import Novelty
-from training.oracle.network import Oracle
+from training.oracle.network import AnyOracle
+from training.oracle.shared import SharedOracle
+from training.outputs import Outputs, module_fingerprint, numpy_network
+from training.predict import predict
 from trust.preprocess import Pixels
-
-Outputs = dict[str, NDArray[np.float32]]
 
 
 class ClassifierGraph(nn.Module):
@@ -41,7 +40,7 @@ class Pair:
     """A frozen classifier and the oracles trained beside it, by `<recipe>-<seed>`."""
 
     classifier: ClassifierGraph
-    oracles: dict[str, Oracle]
+    oracles: dict[str, AnyOracle]
     device: torch.device
 
     def outputs(self, batches: Iterable[Pixels]) -> dict[str, Outputs]:
@@ -50,14 +49,36 @@ class Pair:
         Args:
             batches: (n, H, W, C) uint8 each.
         """
-        networks: dict[str, nn.Module] = {"": self.classifier, **self.oracles}
+        return self.views(predict(self._everything, batches, self.device))
 
-        def everything(images: Tensor) -> dict[str, Tensor]:
-            return {f"{of}:{name}": out for of, net in networks.items() for name, out in net(images).items()}
+    def served(self, batches: Iterable[Pixels]) -> Outputs:
+        """All named outputs of the classifier and, where there is one, of the first oracle: what a bundle will say."""
+        found = predict(self._everything, batches, self.device)
+        return _of(found, "") | _of(found, next(iter(self.oracles), ""))
 
-        found = predict(everything, batches, self.device)
+    def run(self, pixels: Pixels) -> Outputs:
+        """Every output of every network for one batch, (n, H, W, C) uint8, each as `<oracle>:<name>`."""
+        return numpy_network(self._everything, self.device)(pixels)
 
-        def outputs_of(network: str) -> Outputs:
-            return {key.removeprefix(f"{network}:"): out for key, out in found.items() if key.startswith(f"{network}:")}
+    def views(self, found: Outputs) -> dict[str, Outputs]:
+        """What `run` gave, as the classifier and each oracle beside it say it."""
+        return {oracle: _of(found, "") | _of(found, oracle) for oracle in self.oracles}
 
-        return {oracle: outputs_of("") | outputs_of(oracle) for oracle in self.oracles}
+    def alone(self, found: Outputs) -> Outputs:
+        """What `run` gave, of the classifier alone."""
+        return _of(found, "")
+
+    def fingerprint(self) -> str:
+        """Of all weights: the same networks say the same."""
+        networks = self.classifier, *self.oracles.values()
+        return hashlib.sha256("".join(map(module_fingerprint, networks)).encode()).hexdigest()
+
+    def _everything(self, images: Tensor) -> dict[str, Tensor]:
+        said = {"": self.classifier(images)}
+        for name, oracle in self.oracles.items():
+            said[name] = oracle(said[""]["features"] if isinstance(oracle, SharedOracle) else images)
+        return {f"{of}:{name}": output for of, outputs in said.items() for name, output in outputs.items()}
+
+
+def _of(found: Outputs, network: str) -> Outputs:
+    return {key.removeprefix(f"{network}:"): out for key, out in found.items() if key.startswith(f"{network}:")}

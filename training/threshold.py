@@ -44,6 +44,35 @@ def choose_threshold(trust: ArrayLike, correct: ArrayLike, risk: float, confiden
     return Threshold(value=chosen, statement=statement, risk=risk, confidence=confidence, coverage=coverage)
 
 
+def choose_thresholds_by_class(
+    trust: ArrayLike, correct: ArrayLike, predicted: ArrayLike, classes: int, risk: float, confidence: float
+) -> Threshold:
+    """The laxest threshold of each predicted class that keeps the promise for that class by itself.
+
+    A class without such a threshold is never trusted: its threshold is 1.
+
+    Args:
+        trust, correct, predicted: (N,) each.
+        classes: number of classes K.
+        risk, confidence: as of `choose_threshold`.
+    """
+    trust, correct, predicted = np.asarray(trust, float), np.asarray(correct, bool), np.asarray(predicted, int)
+    chosen = [
+        choose_threshold(trust[of], correct[of], risk, confidence) for of in (predicted == np.arange(classes)[:, None])
+    ]
+    values = tuple(found.value if found.risk is not None else 1.0 for found in chosen)
+    never = sum(found.risk is None for found in chosen)
+    coverage = float((trust >= np.take(values, predicted)).mean())
+    statement = (
+        f"Among trusted answers of each class at most {risk:.1%} are wrong, with {confidence:.0%} confidence for each "
+        f"class by itself, on images like the {len(trust)} clean ones it was chosen on; {coverage:.1%} of those are "
+        f"trusted, and none of {never} of the {classes} classes, whose images are too few or too often wrong."
+    )
+    return Threshold(
+        value=min(values), statement=statement, risk=risk, confidence=confidence, coverage=coverage, by_class=values
+    )
+
+
 def threshold_at_coverage(trust: ArrayLike, coverage: float) -> Threshold:
     """The strictest threshold that trusts at least this share of the answers.
 

@@ -1,8 +1,8 @@
 """Trust head: what both networks say becomes one calibrated probability that this very answer is correct.
 
 With y the *classifier's* answer, the inputs are the classifier's log-odds of y, the oracle's log-odds of y, and
-the oracle's logit z (steep slope). A novelty d (how far image and features lie from clean data) moves the weight
-from one opinion to the other:
+the oracle's logit z (steep slope); or a post-hoc score where no oracle serves. A novelty d (how far image and
+features lie from clean data) moves the weight from one opinion to the other:
 
     q     = sigmoid(steepness * (d - midpoint))
     logit = (1 - q) * familiar . inputs + q * (novel . inputs + novel_bias) + bias
@@ -19,17 +19,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trust.posthoc import POSTHOC_SCORES, PostHocScore, p_norm_max_logit
+
 Floats = NDArray[np.float64]
-TrustInput = Literal["confidence_log_odds", "own_log_odds", "oracle_logit"]
+TrustInput = (
+    Literal["confidence_log_odds", "scaled_confidence_log_odds", "own_log_odds", "oracle_logit", "p_norm_max_logit"]
+    | PostHocScore
+)
 
 LOG_ODDS_LIMIT = 12.0
 """Log-odds are clipped here: beyond, float32 logits say nothing more about P(correct)."""
 
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "confidence_log_odds": ("logits",),
+_NEEDS: dict[TrustInput, tuple[str, ...]] = {
     "own_log_odds": ("logits", "oracle_class_logits"),
     "oracle_logit": ("oracle_logit",),
 }
+"""Outputs that an input reads; every other one reads the logits."""
 
 
 class NoveltyGate(BaseModel):
@@ -73,18 +78,22 @@ class TrustHead(BaseModel):
     bias: float
     gate: NoveltyGate | None = None
     calibration: Calibration | None = Field(None, description="absent: the plain sigmoid of the fused logit")
+    temperature: float = Field(1.0, gt=0, description="of scaled_confidence_log_odds")
+    norm_order: float | None = Field(None, ge=1, description="of p_norm_max_logit")
 
     @model_validator(mode="after")
     def _one_weight_an_input(self) -> Self:
         for weights in (self.weights, *([self.gate.weights] if self.gate else [])):
             if len(weights) != len(self.inputs):
                 raise ValueError(f"{len(weights)} weights for {len(self.inputs)} inputs")
+        if "p_norm_max_logit" in self.inputs and self.norm_order is None:
+            raise ValueError("p_norm_max_logit needs a norm_order")
         return self
 
     @property
     def needs(self) -> frozenset[str]:
         """Names of the network outputs that this head reads."""
-        names = {name for trust_input in self.inputs for name in _NEEDS[trust_input]}
+        names = {name for trust_input in self.inputs for name in _NEEDS.get(trust_input, ("logits",))}
         return frozenset(names | {"novelty"} if self.gate else names)
 
 
@@ -105,7 +114,7 @@ def trust_probability(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floa
 
 def fused_logit(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
     """The formula's logit, (N,), before calibration."""
-    inputs = trust_inputs(head.inputs, outputs)
+    inputs = trust_inputs(head, outputs)
     logit: Floats = inputs @ np.asarray(head.weights)
     if head.gate is not None:
         gate = novelty_gate(outputs["novelty"], head.gate.midpoint, head.gate.steepness)
@@ -113,16 +122,24 @@ def fused_logit(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
     return logit + head.bias
 
 
-def trust_inputs(names: tuple[TrustInput, ...], outputs: Mapping[str, ArrayLike]) -> Floats:
-    """The named inputs as columns, (N, len(names))."""
-    predicted = np.argmax(np.asarray(outputs["logits"]), axis=1)
+def trust_inputs(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
+    """The head's inputs as columns, (N, len(head.inputs))."""
+    return np.stack([_input(name, head, outputs) for name in head.inputs], axis=1)
 
-    def column(name: TrustInput) -> Floats:
-        if name == "oracle_logit":
-            return np.asarray(outputs["oracle_logit"], float)
-        return log_odds(outputs["logits" if name == "confidence_log_odds" else "oracle_class_logits"], predicted)
 
-    return np.stack([column(name) for name in names], axis=1)
+def _input(name: TrustInput, head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
+    if name == "oracle_logit":
+        return np.asarray(outputs["oracle_logit"], float)
+    logits = np.asarray(outputs["logits"], float)
+    if name == "own_log_odds":
+        return log_odds(outputs["oracle_class_logits"], logits.argmax(1))
+    if name == "p_norm_max_logit":
+        assert head.norm_order is not None
+        return p_norm_max_logit(logits, head.norm_order)
+    if name == "confidence_log_odds" or name == "scaled_confidence_log_odds":
+        scale = head.temperature if name == "scaled_confidence_log_odds" else 1.0
+        return log_odds(logits / scale, logits.argmax(1))
+    return POSTHOC_SCORES[name](logits)
 
 
 def novelty_gate(novelty: ArrayLike, midpoint: float, steepness: float) -> Floats:
@@ -149,9 +166,9 @@ def log_odds(logits: ArrayLike, class_index: ArrayLike) -> Floats:
     return np.asarray(np.clip(own - others, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
 
 
-def decide(trust: ArrayLike, threshold: float) -> NDArray[np.bool_]:
-    """True where the answer is to be trusted: trust at or above the threshold."""
-    return np.asarray(trust) >= threshold
+def decide(trust: ArrayLike, threshold: ArrayLike) -> NDArray[np.bool_]:
+    """True where the answer is to be trusted: trust at or above the threshold, one for all or one for each."""
+    return np.asarray(trust) >= np.asarray(threshold)
 
 
 def sigmoid(logit: ArrayLike) -> Floats:

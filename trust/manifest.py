@@ -1,15 +1,17 @@
 """The bundle's manifest: everything the service must know about a pair of networks beside their weights.
 
 A bundle is a folder: manifest.json, classifier.onnx, oracle.onnx, golden.npz (inputs with the training side's
-outputs), reference.npz (what the monitor compares with), results.json (what was measured), README.md (the card) and
-samples/.
-Both graphs take `image`, uint8 (N, H, W, C) with N dynamic.
+outputs), reference.npz (what the monitor compares with), results.json (what was measured), README.md (the card),
+report/ and samples/. Both graphs take `image`, uint8 (N, H, W, C) with N dynamic. Without an oracle network there is no
+oracle.onnx: trust is then a post-hoc score of the logits, or the classifier's graph carries the oracle's heads too.
 """
 
 import hashlib
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from trust.head import TrustHead
@@ -21,9 +23,12 @@ ORACLE = "oracle.onnx"
 GOLDEN = "golden.npz"
 REFERENCE = "reference.npz"
 RESULTS = "results.json"
+REPORT = "report"
 
-ClassifierOutput = Literal["logits", "probabilities", "features", "novelty"]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 OracleOutput = Literal["oracle_logit", "oracle_class_logits"]
+ClassifierOutput = Literal["logits", "probabilities", "features", "novelty"] | OracleOutput
 
 
 class BundleError(Exception):
@@ -49,6 +54,33 @@ class Threshold(_Frozen):
     risk: float | None = Field(None, description="promised bound on the error rate among trusted answers")
     confidence: float | None = Field(None, description="probability over calibration draws that the promise holds")
     coverage: float | None = Field(None, description="share of clean images trusted, where it was chosen")
+    by_class: tuple[float, ...] | None = Field(None, description="one for each predicted class, instead of the value")
+
+    def of(self, predicted: ArrayLike) -> NDArray[np.float64]:
+        """The threshold that each answer is held against, (N,), by its predicted class (N,)."""
+        predicted = np.asarray(predicted, int)
+        if self.by_class is None:
+            return np.full(predicted.shape, self.value)
+        return np.take(self.by_class, predicted)
+
+
+class Difference(_Frozen):
+    """What trust is above softmax confidence, with its 95 % interval by paired bootstrap."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Gate(_Frozen):
+    """Whether the oracle was shown to be worth serving, on the reference images."""
+
+    promoted: bool = Field(description="not worse than softmax confidence on clean images, and better under shift")
+    forced: bool = Field(False, description="served although not promoted, because somebody said so")
+    serves: str = Field(description="what trust is made of: the oracle, or the name of a post-hoc score")
+    statement: str
+    clean: Difference | None = Field(None, description="AUROC, clean images")
+    shifted: Difference | None = Field(None, description="AUROC, mean over kinds of corruption it never met")
 
 
 class ReferenceSummary(_Frozen):
@@ -68,8 +100,8 @@ class Manifest(_Frozen):
     """One bundle's description; the file is its JSON."""
 
     format: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=NAME_PATTERN)
     description: str
     classes: tuple[str, ...] = Field(min_length=2, description="names, in the order of the logits")
     preprocess: Preprocess
@@ -78,6 +110,7 @@ class Manifest(_Frozen):
     temperature: float = Field(gt=0, description="the graph's probabilities are softmax(logits / temperature)")
     trust_head: TrustHead
     threshold: Threshold
+    gate: Gate | None = None
     reference: ReferenceSummary
     golden_tolerance: float = Field(gt=0, description="largest absolute difference allowed on replay")
     files: dict[str, FileDigest]
@@ -90,8 +123,11 @@ class Manifest(_Frozen):
         missing = (self.trust_head.needs | {"logits", "probabilities"}) - present
         if missing:
             raise ValueError(f"outputs {sorted(missing)} are needed but neither graph gives them")
-        if absent := {CLASSIFIER, ORACLE, GOLDEN, REFERENCE} - self.files.keys():
+        oracle = {ORACLE} if self.oracle_outputs else set()
+        if absent := ({CLASSIFIER, GOLDEN, REFERENCE} | oracle) - self.files.keys():
             raise ValueError(f"files {sorted(absent)} are not listed")
+        if self.threshold.by_class is not None and len(self.threshold.by_class) != len(self.classes):
+            raise ValueError(f"{len(self.threshold.by_class)} thresholds by class for {len(self.classes)} classes")
         return self
 
 

@@ -16,7 +16,7 @@ def answers(trust_knows, confidence_knows, count=2000):
     trust, confidence = (
         0.5 + 0.25 * knows * side + 0.25 * (draw.random(count) - 0.5) for knows in (trust_knows, confidence_knows)
     )
-    return ReferenceAnswers(trust, confidence, correct)
+    return ReferenceAnswers(trust, confidence, correct, np.zeros(count, int))
 
 
 def better(found):
@@ -45,7 +45,7 @@ def test_trust_that_knows_less_is_not():
 
 def test_same_score_is_better_nowhere():
     found = answers(0.3, 0.3)
-    same = ReferenceAnswers(found.trust, found.trust, found.correct)
+    same = ReferenceAnswers(found.trust, found.trust, found.correct, found.predicted)
     assert set(better(same).values()) == {"-"}
 
 

@@ -1,21 +1,26 @@
 """Splits are disjoint, seeded and whole; folders of images survive what is not an image."""
 
-import gzip
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from training.data import dataset
-from training.data.dataset import FASHION_CLASSES, FASHION_PREPROCESS, load_dataset
+from training.data.sources import load_dataset, open_labelled, split_labelled
+from training.data.splits import split_unseen
 from trust.preprocess import Preprocess
 
 SPEC = Preprocess(input_size=(3, 8, 8), mean=(0.5,) * 3, std=(0.25,) * 3)
+SPLITS = ("train", "oracle", "calibration", "reference", "test")
 
 
-@pytest.fixture(scope="module")
-def fashion(tmp_path_factory):
-    return load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path_factory.mktemp("cache"))
+def write_folder(root, classes, count):
+    """Class number n has `count` images of 8 x 8 pixels, their red n, their green the image's number."""
+    for number, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for image in range(count):
+            Image.new("RGB", (8, 8), (number, image, 0)).save(root / name / f"{image:03}.png")
+    return root
 
 
 @pytest.fixture
@@ -29,45 +34,13 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def test_fashion_mnist_is_60000_images_in_four_disjoint_splits_and_10000_for_test(fashion):
-    splits = [fashion.train, fashion.oracle, fashion.calibration, fashion.reference]
-    rows = np.concatenate([split.rows for split in splits])
-    assert sorted(rows) == list(range(60_000))
-    assert len(fashion.test) == 10_000
-    assert fashion.test.store is not fashion.train.store
-
-
-def test_fashion_mnist_has_every_class_equally_often(fashion):
-    targets = np.concatenate(
-        [s.targets for s in (fashion.train, fashion.oracle, fashion.calibration, fashion.reference)]
-    )
-    assert np.bincount(targets).tolist() == [6000] * len(FASHION_CLASSES)
-    assert np.bincount(fashion.test.targets).tolist() == [1000] * len(FASHION_CLASSES)
-
-
-def test_fashion_mnist_mean_and_deviation_are_what_preprocessing_says(fashion):
-    pixels = fashion.train.pixels(slice(None)) / 255
-    assert pixels.mean() == pytest.approx(FASHION_PREPROCESS.mean[0], abs=0.001)
-    assert pixels.std() == pytest.approx(FASHION_PREPROCESS.std[0], abs=0.001)
-
-
-def test_without_debians_package_the_images_are_torchvisions(fashion, tmp_path, monkeypatch):
-    raw = tmp_path / "FashionMNIST" / "raw"
-    raw.mkdir(parents=True)
-    for packed in dataset._DEBIAN_FOLDER.glob("*.gz"):
-        (raw / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
-    monkeypatch.setattr(dataset, "_DEBIAN_FOLDER", tmp_path / "nowhere")
-    assert load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path).fingerprint() == fashion.fingerprint()
-
-
-def test_images_that_cannot_be_had_say_how_to_get_them(tmp_path, monkeypatch):
-    def refuse(*_, **__):
-        raise RuntimeError("no network")
-
-    monkeypatch.setattr(dataset, "_DEBIAN_FOLDER", tmp_path / "nowhere")
-    monkeypatch.setattr(dataset, "FashionMNIST", refuse)
-    with pytest.raises(ValueError, match=r"cannot be downloaded \(no network\); on Debian: apt-get install"):
-        load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path)
+@pytest.fixture
+def unseen(tmp_path):
+    """300 images: 200 of `cat`, 100 of `dog`."""
+    root = write_folder(tmp_path / "val", ("cat", "dog"), 100)
+    for number in range(100):
+        Image.new("RGB", (8, 8), (0, 100 + number, 0)).save(root / "cat" / f"{100 + number}.png")
+    return root
 
 
 def test_too_few_images_are_refused(folder, tmp_path):
@@ -85,42 +58,130 @@ def test_seed_fixes_the_split(folder, tmp_path):
 def test_image_folder_keeps_pixels_and_targets_together(folder, tmp_path):
     dataset = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
     assert dataset.classes == ("dark", "light")
-    for split in (dataset.train, dataset.oracle, dataset.calibration, dataset.reference, dataset.test):
+    for split in (getattr(dataset, name) for name in SPLITS):
         assert ((split.pixels(slice(None))[:, 0, 0, 0] >= 200) == (split.targets == 1)).all()
     assert len(dataset.test) == round(0.15 * 40)
 
 
-def test_own_test_folder_is_used_as_it_is(folder, tmp_path):
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_own_test_folder_is_used_as_it_is(name, folder, tmp_path):
     (tmp_path / "both").mkdir()
     folder.rename(tmp_path / "both" / "train")
-    for name, grey in (("dark", 7), ("light", 255)):
-        (tmp_path / "both" / "test" / name).mkdir(parents=True)
-        Image.new("L", (8, 8), grey).save(tmp_path / "both" / "test" / name / "only.png")
+    for of_class, grey in (("dark", 7), ("light", 255)):
+        (tmp_path / "both" / name / of_class).mkdir(parents=True)
+        Image.new("L", (8, 8), grey).save(tmp_path / "both" / name / of_class / "only.png")
     dataset = load_dataset(f"imagefolder:{tmp_path / 'both'}", SPEC, 0, tmp_path / "cache")
     assert dataset.test.pixels(slice(None))[:, 0, 0, 0].tolist() == [7, 255]
     assert len(dataset.train + dataset.oracle) == round(0.83 * 40)
 
 
-def test_broken_image_is_named_and_skipped(folder, tmp_path, capsys):
+def test_class_that_is_only_tested_is_refused(tmp_path):
+    write_folder(tmp_path / "both" / "train", ("cat", "dog"), 20)
+    write_folder(tmp_path / "both" / "test", ("cat", "dog", "emu"), 1)
+    with pytest.raises(ValueError, match=r"test has folders that .*train has not: emu"):
+        load_dataset(f"imagefolder:{tmp_path / 'both'}", SPEC, 0, tmp_path / "cache")
+
+
+def test_broken_and_foreign_files_are_skipped_counted_and_listed(folder, tmp_path):
     (folder / "dark" / "broken.png").write_bytes(b"not a picture")
+    (folder / "dark" / "thumbs.db").write_bytes(b"")
+    (folder / "labels.txt").write_text("dark\nlight\n")
     dataset = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
-    sizes = [len(s) for s in (dataset.train, dataset.oracle, dataset.calibration, dataset.reference, dataset.test)]
-    assert sum(sizes) == 40
-    assert "broken.png" in capsys.readouterr().out
+    assert sum(len(getattr(dataset, name)) for name in SPLITS) == 40
+    assert str(dataset.skipped).startswith("3 files skipped: ")
+    (listing,) = dataset.skipped.listings
+    listed = listing.read_text().splitlines()
+    assert listed[0] == "path,reason"
+    assert listed[1:3] == [
+        f"{folder / 'labels.txt'},lies in no class folder",
+        f"{folder / 'dark' / 'thumbs.db'},no image by its suffix .db",
+    ]
+    assert listed[3].startswith(f'{folder / "dark" / "broken.png"},"not an image in a known format')
 
 
-def test_second_load_reads_the_decoded_pixels(folder, tmp_path, monkeypatch):
+def test_more_broken_images_than_whole_ones_are_refused_and_named(folder, tmp_path):
+    broken = sorted(folder.rglob("*.png"))[:21]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ValueError, match=rf"21 of 40 images cannot be read: 21 files skipped: {broken[0]} \(not an"):
+        load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
+
+
+def test_class_without_a_readable_image_is_refused(folder, tmp_path):
+    (folder / "none").mkdir()
+    (folder / "none" / "notes.txt").write_text("to come")
+    with pytest.raises(ValueError, match="data has no readable image of 1 of 3 classes: none; add some"):
+        load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
+
+
+def test_folder_without_any_image_is_refused(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="there is no image to read"):
+        load_dataset(f"imagefolder:{tmp_path / 'data'}", SPEC, 0, tmp_path / "cache")
+
+
+def test_one_class_alone_is_refused(tmp_path):
+    write_folder(tmp_path / "data", ("cat",), 40)
+    with pytest.raises(ValueError, match="data has 1 class folders; wanted at least 2"):
+        load_dataset(f"imagefolder:{tmp_path / 'data'}", SPEC, 0, tmp_path / "cache")
+
+
+def test_second_load_reads_the_decoded_pixels(folder, tmp_path):
     first = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
-    monkeypatch.setattr("training.data.dataset.preprocess", None)
+    for path in folder.rglob("*.png"):
+        state = path.stat()
+        path.write_bytes(b"x" * state.st_size)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     again = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
     assert again.fingerprint() == first.fingerprint()
+    assert (again.test.pixels(slice(None)) == first.test.pixels(slice(None))).all()
+
+
+def test_changed_image_is_decoded_anew(folder, tmp_path):
+    first = load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache")
+    Image.new("L", (9, 9), 77).save(folder / "dark" / "00.png")
+    assert load_dataset(f"imagefolder:{folder}", SPEC, 0, tmp_path / "cache").fingerprint() != first.fingerprint()
+
+
+def test_images_for_a_classifier_from_elsewhere_are_split_by_class_and_none_is_for_training(unseen, tmp_path):
+    dataset = split_labelled(open_labelled(f"imagefolder:{unseen}", SPEC, tmp_path / "cache"), 0)
+    assert [len(getattr(dataset, name)) for name in SPLITS] == [0, 120, 75, 60, 45]
+    rows = np.concatenate([getattr(dataset, name).rows for name in SPLITS])
+    assert sorted(rows) == list(range(300))
+    for name, share in zip(SPLITS[1:], (0.40, 0.25, 0.20, 0.15), strict=True):
+        split = getattr(dataset, name)
+        assert np.abs(np.bincount(split.targets) - share * np.array([200, 100])).max() <= 1
+        assert (split.pixels(slice(None))[:, 0, 0, 0] == split.targets).all()
+
+
+def test_rare_classes_are_not_all_in_one_split(unseen, tmp_path):
+    images = open_labelled(f"imagefolder:{unseen}", SPEC, tmp_path / "cache").images
+    singles = type(images)(images.store, images.rows, np.arange(300))
+    sizes = {name: len(split) for name, split in split_unseen("singles", singles, 0).items()}
+    assert sizes == {"oracle": 120, "calibration": 75, "reference": 60, "test": 45, "train": 0}
+
+
+def test_only_the_test_images_are_unseen_where_a_set_has_some(tmp_path):
+    write_folder(tmp_path / "both" / "train", ("cat", "dog"), 3)
+    write_folder(tmp_path / "both" / "val", ("cat", "dog"), 100)
+    found = open_labelled(f"imagefolder:{tmp_path / 'both'}", SPEC, tmp_path / "cache")
+    assert (found.name, len(found.images)) == ("both", 200)
+
+
+def test_too_few_images_to_judge_a_classifier_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="data has 40 labelled images; wanted at least 200"):
+        split_labelled(open_labelled(f"imagefolder:{folder}", SPEC, tmp_path / "cache"), 0)
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("imagenet", "data 'imagenet' is unknown; wanted fashion-mnist or imagefolder:PATH"),
+        ("celeba", "data 'celeba' is unknown; wanted imagefolder:PATH, csv:FILE or one of imagenet, fashion-mnist"),
+        ("imagefolder", "data 'imagefolder' needs a path; wanted imagefolder:PATH"),
         ("imagefolder:/nowhere", "/nowhere has 0 class folders"),
+        ("csv:/nowhere.csv", "/nowhere.csv is no file; wanted csv:FILE with the columns path,label"),
+        ("imagenet:/nowhere", "ImageNet is not in /nowhere; register at image-net.org"),
     ],
 )
 def test_source_that_cannot_be_read_says_what_was_wanted(source, message, tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import train
-from training.evaluate import _mean_and_sd, measures
+from training.evaluation.table import CleanAnswers, _mean_and_sd, measures
+from training.scores.methods import CLASSIFIER_METHODS
 from trust.manifest import RESULTS
 
 
@@ -14,23 +15,38 @@ def rows(bundle, condition="clean"):
     return json.loads((bundle / RESULTS).read_text())["conditions"][condition]["methods"]
 
 
-def test_every_method_has_a_row_on_clean_and_corrupted_images(trained):
-    expected = [
-        "softmax confidence",
-        "temperature-scaled softmax",
-        "margin",
-        "negative entropy",
-        "max logit",
-        "energy",
-        "Doctor (Gini)",
-        "p-norm max logit",
-        "steep slope logit",
-        "class head alone",
-        "trust probability",
-        "steep slope logit (paper recipe)",
-    ]
-    assert list(rows(trained.bundle)) == expected
-    assert list(rows(trained.bundle, "fog")) == expected
+def test_every_method_that_one_pass_allows_has_a_row_on_clean_and_corrupted_images(trained):
+    once = [method.name for method in CLASSIFIER_METHODS if method.needs <= {"logits", "probabilities", "features"}]
+    oracles = ["steep slope logit", "class head alone", "trust probability", "steep slope logit (paper recipe)"]
+    oracles += ["best post-hoc score"]
+    assert {"softmax confidence", "SIRC (softmax, L1 norm)", "ViM", "Trust Score"} <= set(once)
+    assert list(rows(trained.bundle)) == once + oracles
+    assert list(rows(trained.bundle, "fog")) == once + oracles
+
+
+def test_gain_is_the_difference_of_the_rows_with_its_interval(trained):
+    condition = json.loads((trained.bundle / RESULTS).read_text())["conditions"]["fog"]
+    trust, softmax = (
+        condition["methods"][row]["auroc"]["mean"] for row in ("trust probability", "temperature-scaled softmax")
+    )
+    gain = condition["gains"]["trust probability"]
+    assert gain["value"] == pytest.approx(trust - softmax, abs=2e-5)
+    assert gain["low"] <= gain["value"] <= gain["high"]
+
+
+def test_clean_answers_come_back_as_they_were_saved(tmp_path):
+    answers = CleanAnswers(
+        target=np.array([0, 1]),
+        predicted=np.array([0, 0]),
+        confidence=np.array([0.9, 0.6]),
+        scores={"b": np.array([0.2, 0.1]), "a": np.array([0.3, 0.4])},
+        thresholds={"b": 0.15, "a": 0.35},
+    )
+    answers.save(tmp_path / "answers.npz")
+    again = CleanAnswers.load(tmp_path / "answers.npz")
+    assert (list(again.scores), again.thresholds) == (["b", "a"], {"b": 0.15, "a": 0.35})
+    assert again.scores["a"].tolist() == [0.3, 0.4]
+    assert again.target.tolist() == [0, 1]
 
 
 def test_another_loss_gives_its_name_to_its_row(tmp_path, image_folder):

@@ -11,8 +11,9 @@ import onnxruntime
 import pytest
 
 from training.bundle import export, graphs, placing
-from training.bundle.export import export_bundle
+from training.bundle.export import Release, export_bundle
 from training.bundle.graphs import ExportError
+from training.bundle.networks import TorchNetworks
 from training.cli import app
 from training.config import TrainingConfig
 from training.run import Run
@@ -26,7 +27,7 @@ def loaded(trained):
     run = Run(trained.config)
     dataset = open_dataset(trained.config, run)
     pair, calibrated = load_pair(trained.config, run, dataset)
-    return dataset, pair, calibrated.heads["default-0"], calibrated.threshold
+    return dataset, pair, calibrated.heads["default-0"]
 
 
 def test_bundle_is_what_its_manifest_says(trained):
@@ -37,7 +38,7 @@ def test_bundle_is_what_its_manifest_says(trained):
 
 
 def test_graphs_say_what_torch_says_on_images_no_step_has_fitted(trained, loaded):
-    dataset, pair, head, _ = loaded
+    dataset, pair, head = loaded
     pixels = dataset.test.pixels(slice(None))
     wanted = pair.outputs([pixels])["default-0"]
     found = {}
@@ -52,7 +53,7 @@ def test_graphs_say_what_torch_says_on_images_no_step_has_fitted(trained, loaded
 
 
 def test_golden_batch_holds_clean_and_corrupted_images_with_their_trust(trained, loaded):
-    _, pair, head, _ = loaded
+    _, pair, head = loaded
     golden = np.load(trained.bundle / GOLDEN)
     assert len(golden["image"]) == 2 * export.GOLDEN_IMAGES
     np.testing.assert_allclose(
@@ -99,15 +100,17 @@ def test_card_shows_the_measured_table(trained):
 
 
 def test_export_that_fails_leaves_the_old_bundle(trained, loaded, tmp_path, monkeypatch):
-    dataset, pair, head, threshold = loaded
-    config = dataclasses.replace(trained.config, models=tmp_path)
-    shutil.copytree(trained.bundle, tmp_path / config.name)
-    before = (tmp_path / config.name / "manifest.json").read_bytes()
+    dataset, pair, head = loaded
+    name = trained.config.name
+    shutil.copytree(trained.bundle, tmp_path / name)
+    manifest = read_manifest(trained.bundle)
+    release = Release(name, "", head, manifest.threshold, manifest.gate, {"summary": {}}, "card", {})
+    before = (tmp_path / name / "manifest.json").read_bytes()
     monkeypatch.setattr(graphs, "PARITY_TOLERANCE", -1.0)
     with pytest.raises(ExportError, match="logits differs by"):
-        export_bundle(config, dataset, pair, head, threshold, {"summary": {}}, "card")
-    assert (tmp_path / config.name / "manifest.json").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [config.name]
+        export_bundle(tmp_path, release, TorchNetworks(pair, dataset.test.pixels(slice(4))), dataset, seed=0)
+    assert (tmp_path / name / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("exchange", [True, False], ids=["one system call", "two renames"])

@@ -25,7 +25,8 @@ def test_log_distance_is_mahalanobis_to_the_nearest_mean():
         whitening=factor, means=means @ factor, input_whitening=np.eye(9), input_mean=mean, centre=[0, 0], spread=[1, 1]
     )
     features, images = draw.normal(size=(5, 3)), draw.random((5, 1, 6, 6))
-    found = novelty.log_distances(torch.tensor(images, dtype=torch.float32), torch.tensor(features).float())
+    described = input_statistics(torch.tensor(images)).float()
+    found = novelty.log_distances(described, torch.tensor(features).float())
     precision = factor @ factor.T
     nearest = [min(mahalanobis(row, centre, precision) for centre in means) for row in features]
     assert found[:, 0].tolist() == pytest.approx((2 * np.log(nearest)).tolist(), abs=1e-3)

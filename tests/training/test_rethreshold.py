@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from service.bundle import open_bundle
-from training.bundle.reference import read_reference
+from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold
 from training.cli import app
 from training.threshold import threshold_at_cost, threshold_at_coverage, threshold_at_tpr
-from trust.manifest import BundleError, read_manifest
+from trust.manifest import BundleError, Threshold, read_manifest
 
 TRUST = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 CORRECT = np.array([True, True, False, True, False])
@@ -63,11 +63,27 @@ def test_no_correct_answer_has_no_true_positive_rate():
 
 
 def test_description_is_the_arithmetic_of_the_answers():
-    rows = describe_threshold(TRUST, CORRECT, 0.7, confidence=0.95)
+    answers = ReferenceAnswers(TRUST, TRUST, CORRECT, np.zeros(5, int))
+    rows = describe_threshold(answers, Threshold(value=0.7, statement=""), confidence=0.95)
     assert rows["trusted"] == "3 of 5 (60.0%)"
     assert rows["wrong among trusted"] == "1 (33.33%)"
     assert rows["correct ones trusted (TPR)"] == "66.7%"
     assert rows["wrong ones distrusted (TNR)"] == "50.0%"
+
+
+def test_trusted_answers_are_counted_by_the_threshold_of_their_class():
+    # .9, .8 and .5 are of class 1, whose threshold is .85: one trusted; .7 and .6 of class 0 both are.
+    answers = ReferenceAnswers(TRUST, TRUST, CORRECT, np.array([1, 1, 0, 0, 1]))
+    rows = describe_threshold(answers, Threshold(value=0.5, statement="", by_class=(0.5, 0.85)), confidence=0.95)
+    assert rows["trusted"] == "3 of 5 (60.0%)"
+    assert rows["wrong among trusted"] == "1 (33.33%)"
+
+
+def test_thresholds_by_class_are_served(bundle):
+    run(bundle, "--by-class", "--risk", 0.3, "--confidence", 0.6, "--write")
+    written = open_bundle(bundle, device="cpu").manifest.threshold
+    assert len(written.by_class) == 3
+    assert written.statement in (bundle / "README.md").read_text()
 
 
 def test_written_threshold_is_served(bundle):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.threshold import choose_threshold, error_upper_bound
+from training.threshold import choose_threshold, choose_thresholds_by_class, error_upper_bound
 
 RISK, CONFIDENCE = 0.05, 0.9
 
@@ -56,3 +56,22 @@ def test_too_few_images_promise_nothing():
     found = choose_threshold(np.ones(40), np.ones(40, bool), RISK, CONFIDENCE)
     assert found.risk is None
     assert "on the 40 images at hand" in found.statement
+
+
+def test_each_class_has_the_threshold_that_its_own_answers_allow():
+    # Class 0 is always right, class 1 right where trust is above one half, class 2 never.
+    draw = np.random.default_rng(2)
+    trust, predicted = draw.random(3000), np.repeat([0, 1, 2], 1000)
+    correct = (predicted == 0) | ((predicted == 1) & (trust > 0.5))
+    found = choose_thresholds_by_class(trust, correct, predicted, 3, RISK, CONFIDENCE)
+    # At t in class 1 the error rate is (.5 - t) / (1 - t) below one half: 5 % at .474.
+    assert found.by_class[0] < 0.01
+    assert 0.47 < found.by_class[1] < 0.52
+    assert found.by_class[2] == 1.0
+    assert found.value == found.by_class[0]
+    assert "none of 1 of the 3 classes" in found.statement
+
+
+def test_class_without_an_answer_is_never_trusted():
+    found = choose_thresholds_by_class(np.ones(500), np.ones(500, bool), np.zeros(500, int), 2, RISK, CONFIDENCE)
+    assert found.by_class[1] == 1.0

@@ -113,3 +113,25 @@ def test_needs_name_the_outputs_that_are_read():
 def test_numbers_that_make_no_head_are_refused(broken, words):
     with pytest.raises(ValidationError, match=words):
         broken()
+
+
+def test_head_without_an_oracle_reads_one_score_of_the_logits():
+    # Softmax of ln 3, 0 is 3/4, 1/4: a margin of one half.
+    np.testing.assert_allclose(trust_probability(head(inputs=("margin",), weights=(4.0,)), OUTPUTS), sigmoid([2.0] * 2))
+
+
+def test_scaled_confidence_divides_the_logits_first():
+    halved = head(inputs=("scaled_confidence_log_odds",), temperature=2.0)
+    np.testing.assert_allclose(trust_probability(halved, OUTPUTS), sigmoid([LN3 / 2] * 2))
+
+
+def test_p_norm_takes_the_heads_order():
+    # Centred logits are +-ln 3 / 2: the largest over the sum of both is 1/2.
+    summed = head(inputs=("p_norm_max_logit",), norm_order=1.0)
+    np.testing.assert_allclose(trust_probability(summed, OUTPUTS), sigmoid([0.5] * 2))
+    with pytest.raises(ValidationError, match="needs a norm_order"):
+        head(inputs=("p_norm_max_logit",))
+
+
+def test_decision_may_have_a_threshold_for_each_answer():
+    assert decide([0.7, 0.7], [0.6, 0.8]).tolist() == [True, False]

@@ -4,13 +4,13 @@ The bundle is written beside its place, checked through onnxruntime, and only th
 crash leaves the old bundle or the new one.
 """
 
-import dataclasses
 import hashlib
 import json
 import platform
 import re
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ import onnxruntime
 import torch
 from PIL import Image
 
-from training.bundle.graphs import check_parity, write_graphs
+from training.bundle.networks import Networks, WrittenGraphs
 from training.bundle.placing import put_in_place
-from training.config import TrainingConfig
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images, to_pixels
-from training.pair import Pair
-from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS, corrupt
+from training.report.content import ReportContent
+from training.report.page import write_report
+from training.shift.corruptions import TRAINED_KINDS, corrupt
 from trust.head import TrustHead, trust_probability
 from trust.manifest import (
     CLASSIFIER,
@@ -34,7 +34,10 @@ from trust.manifest import (
     MANIFEST,
     ORACLE,
     REFERENCE,
+    REPORT,
     RESULTS,
+    FileDigest,
+    Gate,
     Manifest,
     ReferenceSummary,
     Threshold,
@@ -49,60 +52,66 @@ GOLDEN_TOLERANCE = 0.01
 SAMPLES_A_CLASS = 3
 
 
-def export_bundle(
-    config: TrainingConfig,
-    dataset: Dataset,
-    pair: Pair,
-    head: TrustHead,
-    threshold: Threshold,
-    results: dict[str, Any],
-    card: str,
-) -> Path:
-    """Writes `models/<name>/` and returns it.
+@dataclass(frozen=True)
+class Release:
+    """What a bundle says beside its graphs."""
+
+    name: str
+    description: str
+    head: TrustHead
+    threshold: Threshold
+    gate: Gate
+    results: dict[str, Any]
+    """What was measured; its `summary` goes into the manifest too."""
+    card: str
+    """The bundle's README."""
+    report: ReportContent
+    provenance: dict[str, Any]
+    """Recipe, seed and whatever else it takes to make it again; versions and data are added."""
+
+
+def export_bundle(models: Path, release: Release, networks: Networks, dataset: Dataset, seed: int) -> Path:
+    """Writes `<models>/<name>/` and returns it.
 
     Args:
-        config: of the run; its values go into the manifest.
-        dataset: the reference split gives profile, golden batch and samples; test images check parity.
-        pair: its first oracle is exported.
-        head, threshold: of that oracle.
-        results: what the evaluate step measured; its summary goes into the manifest too.
-        card: the bundle's README.
+        models: folder of all bundles.
+        release: what the bundle says.
+        networks: what its graphs are made of.
+        dataset: the reference split gives profile, golden batch and samples.
+        seed: of the golden batch's corrupted half.
 
     Raises:
-        ExportError: onnxruntime's answers differ from torch's by more than the tolerance.
+        ExportError: onnxruntime's answers differ from the networks' by more than the tolerance.
     """
-    place = config.models / config.name
-    config.models.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{config.name}-", dir=config.models))
+    place = models / release.name
+    models.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{release.name}-", dir=models))
     try:
-        outputs = write_graphs(draft, pair, dataset.reference.pixels(slice(2)))
-        parity = check_parity(draft, pair, dataset.test.pixels(slice(PARITY_IMAGES)))
-        _write_golden(draft, pair, head, dataset, config.seed)
-        reference = _write_reference(draft, pair, head, dataset, threshold)
+        graphs = networks.write(draft)
+        _write_golden(draft, networks, release.head, dataset, seed)
+        reference = _write_reference(draft, networks, release, dataset.reference)
         _write_samples(draft / "samples", dataset)
-        (draft / "README.md").write_text(card)
-        (draft / RESULTS).write_text(json.dumps(results) + "\n")
-        names = (CLASSIFIER, ORACLE, GOLDEN, REFERENCE, RESULTS)
-        files = {name: digest_file(draft / name) for name in names}
-        # Of what gives the answers: new figures in the card make no new model.
-        answering = [files[CLASSIFIER].sha256, files[ORACLE].sha256, head.model_dump_json()]
-        version = hashlib.sha256("".join(answering).encode()).hexdigest()[:12]
+        (draft / "README.md").write_text(release.card)
+        (draft / RESULTS).write_text(json.dumps(release.results) + "\n")
+        write_report(draft / REPORT, release.report)
+        files = {name: digest_file(draft / name) for name in (*graphs.outputs, GOLDEN, REFERENCE, RESULTS)}
         manifest = Manifest(
-            name=config.name,
-            version=version,
-            description=f"{config.backbone} and its oracle, trained on {dataset.name}",
+            name=release.name,
+            version=_version(files, graphs, release.head),
+            description=release.description,
             classes=dataset.classes,
             preprocess=dataset.preprocess,
-            classifier_outputs=outputs[CLASSIFIER],
-            oracle_outputs=outputs[ORACLE],
-            temperature=pair.classifier.temperature,
-            trust_head=head,
-            threshold=threshold,
+            classifier_outputs=graphs.outputs[CLASSIFIER],
+            oracle_outputs=graphs.outputs.get(ORACLE, ()),
+            temperature=networks.temperature,
+            trust_head=release.head,
+            threshold=release.threshold,
+            gate=release.gate,
             reference=reference,
             golden_tolerance=GOLDEN_TOLERANCE,
             files=files,
-            provenance=_provenance(config, dataset, parity),
-            results=results["summary"],
+            provenance=release.provenance | _provenance(dataset, graphs),
+            results=release.results["summary"],
         )
         (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         draft.chmod(0o755)
@@ -112,35 +121,39 @@ def export_bundle(
     return place
 
 
-def _write_golden(folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, seed: int) -> None:
+def _version(files: dict[str, FileDigest], graphs: WrittenGraphs, head: TrustHead) -> str:
+    # Of what gives the answers: new figures in the card make no new model.
+    answering = [*(files[name].sha256 for name in graphs.outputs), head.model_dump_json()]
+    return hashlib.sha256("".join(answering).encode()).hexdigest()[:12]
+
+
+def _write_golden(folder: Path, networks: Networks, head: TrustHead, dataset: Dataset, seed: int) -> None:
     """Clean and corrupted images with every output and the trust probability, end to end."""
     clean = dataset.reference.pixels(slice(GOLDEN_IMAGES))
     kind = TRAINED_KINDS[0]
     corrupted = to_pixels(corrupt(to_images(clean, torch.device("cpu")), kind, severity=4, seed=seed))
     pixels = np.concatenate([clean, corrupted])
-    outputs = next(iter(pair.outputs([pixels]).values()))
+    outputs = networks.outputs([pixels])
     arrays: dict[str, Any] = {"image": pixels, "trust": trust_probability(head, outputs), **outputs}
     np.savez_compressed(folder / GOLDEN, **arrays)
 
 
-def _write_reference(
-    folder: Path, pair: Pair, head: TrustHead, dataset: Dataset, threshold: Threshold
-) -> ReferenceSummary:
+def _write_reference(folder: Path, networks: Networks, release: Release, split: Split) -> ReferenceSummary:
     """What the monitor compares the live traffic with; one row an image of the reference split."""
-    split: Split = dataset.reference
-    outputs = next(iter(pair.outputs(split.batches()).values()))
-    trust = trust_probability(head, outputs)
+    outputs = networks.outputs(split.batches())
+    trust = trust_probability(release.head, outputs)
     predicted = outputs["logits"].argmax(1)
     confidence = outputs["probabilities"].max(1).astype(float)
     correct = predicted == split.targets
-    np.savez_compressed(
-        folder / REFERENCE,
-        trust=trust.astype(np.float32),
-        confidence=confidence.astype(np.float32),
-        novelty=outputs["novelty"],
-        predicted=predicted.astype(np.int32),
-        target=split.targets.astype(np.int32),
-    )
+    rows = {
+        "trust": trust.astype(np.float32),
+        "confidence": confidence.astype(np.float32),
+        "predicted": predicted.astype(np.int32),
+        "target": split.targets.astype(np.int32),
+    }
+    # A classifier without features has no novelty.
+    rows |= {name: outputs[name] for name in ("novelty",) if name in outputs}
+    np.savez_compressed(folder / REFERENCE, **rows)
     return ReferenceSummary(
         images=len(split),
         accuracy=float(correct.mean()),
@@ -149,7 +162,7 @@ def _write_reference(
         mean_trust=float(trust.mean()),
         mean_trust_lower=float(trust.mean() - 1.96 * trust.std(ddof=1) / len(trust) ** 0.5),
         mean_confidence=float(confidence.mean()),
-        trust_rate=float((trust >= threshold.value).mean()),
+        trust_rate=float((trust >= release.threshold.of(predicted)).mean()),
     )
 
 
@@ -163,21 +176,12 @@ def _write_samples(folder: Path, dataset: Dataset) -> None:
             Image.fromarray(pixels.squeeze()).save(folder / f"{slug}-{number}.png")
 
 
-def _provenance(config: TrainingConfig, dataset: Dataset, parity: dict[str, float]) -> dict[str, Any]:
-    recipe = config.oracle_recipe(config.recipe)
-    splits = {name: len(getattr(dataset, name)) for name in ("train", "oracle", "calibration", "reference", "test")}
-    recorded = {
-        key: value for key, value in dataclasses.asdict(config).items() if key not in ("run", "models", "weights")
-    }
+def _provenance(dataset: Dataset, graphs: WrittenGraphs) -> dict[str, Any]:
+    splits = ("train", "oracle", "calibration", "reference", "test")
     return {
-        "config": recorded,
-        "recipe": dataclasses.asdict(recipe) | {"kinds": list(recipe.kinds)},
-        "trained_kinds": list(TRAINED_KINDS),
-        "unseen_kinds": list(UNSEEN_KINDS),
-        "images": splits,
+        "images": {name: len(getattr(dataset, name)) for name in splits},
         "data_sha256": dataset.fingerprint(),
-        "parity": parity,
-        "parity_images": min(PARITY_IMAGES, splits["test"]),
+        "parity": graphs.parity,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

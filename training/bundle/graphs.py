@@ -1,5 +1,6 @@
 """Classifier and oracle as ONNX graphs that take uint8 pixels, checked against torch through onnxruntime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from training.data.images import to_images
+from training.oracle.shared import SharedOracle, WithSharedOracle
 from training.pair import Pair
 from trust.manifest import CLASSIFIER, ORACLE
 from trust.preprocess import Pixels
@@ -24,37 +27,52 @@ class ExportError(Exception):
 
 
 def write_graphs(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, tuple[str, ...]]:
-    """Writes `classifier.onnx` and `oracle.onnx`; returns the names of their outputs.
+    """Writes `classifier.onnx` and, for an oracle of its own, `oracle.onnx`; returns the names of their outputs.
 
     Args:
         folder: where to.
-        pair: on the CPU; its first oracle is written.
+        pair: on the CPU; its first oracle is written, where there is one.
         pixels: (2, H, W, C) uint8, to trace with.
     """
     example = torch.from_numpy(pixels)
-    networks = {CLASSIFIER: pair.classifier, ORACLE: next(iter(pair.oracles.values()))}
     outputs = {}
-    for file, network in networks.items():
+    for file, network in _networks(pair).items():
         with torch.inference_mode():
             outputs[file] = tuple(network(to_images(pixels, torch.device("cpu"))))
-        program = torch.onnx.export(
-            _FromPixels(network).eval(),
-            (example,),
-            input_names=["image"],
-            output_names=list(outputs[file]),
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        if program is None:
-            raise ExportError(f"torch wrote no graph for {file}")
-        model = program.model_proto
-        _strip_traces(model)
-        onnx.checker.check_model(model)
+        model = export_network(_FromPixels(network).eval(), (example,), ("image",), outputs[file])
         onnx.save(model, folder / file)
     return outputs
+
+
+def export_network(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    opset: int = _OPSET,
+) -> ModelProto:
+    """The graph of a network, traced with one batch of each of its inputs; the number of images is left free.
+
+    Raises:
+        ExportError: torch wrote none.
+    """
+    program = torch.onnx.export(
+        network,
+        example,
+        input_names=list(input_names),
+        output_names=list(output_names),
+        dynamic_shapes=tuple({0: torch.export.Dim("N")} for _ in example),
+        opset_version=opset,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    if program is None:
+        raise ExportError(f"torch wrote no graph with {', '.join(output_names)}")
+    model = program.model_proto
+    strip_traces(model)
+    onnx.checker.check_model(model)
+    return model
 
 
 def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
@@ -63,9 +81,9 @@ def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
     Raises:
         ExportError: that of a logit is above the tolerance.
     """
-    wanted = next(iter(pair.outputs([pixels]).values()))
+    wanted = pair.served([pixels])
     found: dict[str, NDArray[np.float32]] = {}
-    for file in (CLASSIFIER, ORACLE):
+    for file in _networks(pair):
         session = onnxruntime.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found |= dict(zip(names, session.run(names, {"image": np.ascontiguousarray(pixels)}), strict=True))
@@ -79,6 +97,16 @@ def check_parity(folder: Path, pair: Pair, pixels: Pixels) -> dict[str, float]:
     return parity
 
 
+def _networks(pair: Pair) -> dict[str, nn.Module]:
+    """What each graph is made of; an oracle on the classifier's own features is part of the classifier's graph."""
+    oracle = next(iter(pair.oracles.values()), None)
+    if oracle is None:
+        return {CLASSIFIER: pair.classifier}
+    if isinstance(oracle, SharedOracle):
+        return {CLASSIFIER: WithSharedOracle(pair.classifier, oracle)}
+    return {CLASSIFIER: pair.classifier, ORACLE: oracle}
+
+
 class _FromPixels(nn.Module):
     """Puts pixels (N, H, W, C) uint8 in front of a network that takes images; outputs as a tuple."""
 
@@ -90,7 +118,7 @@ class _FromPixels(nn.Module):
         return tuple(self.network(image.permute(0, 3, 1, 2).float() / 255).values())
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def strip_traces(model: ModelProto) -> None:
     """Takes out the exporter's notes: they hold stack traces with paths of this machine."""
     del model.metadata_props[:]
     for graph in [model.graph, *model.functions]:

@@ -11,11 +11,12 @@ from trust.manifest import REFERENCE, read_manifest, verify_files
 
 @dataclass(frozen=True)
 class ReferenceAnswers:
-    """Clean images that fitted neither the networks nor the trust head; (N,) each."""
+    """Answers to clean images that fitted neither the networks nor the trust head; (N,) each."""
 
     trust: NDArray[np.float64]
     confidence: NDArray[np.float64]
     correct: NDArray[np.bool_]
+    predicted: NDArray[np.int64]
 
 
 def read_reference(bundle: Path) -> ReferenceAnswers:
@@ -27,4 +28,5 @@ def read_reference(bundle: Path) -> ReferenceAnswers:
     verify_files(bundle, read_manifest(bundle))
     with np.load(bundle / REFERENCE) as rows:
         trust, confidence = rows["trust"].astype(float), rows["confidence"].astype(float)
-        return ReferenceAnswers(trust, confidence, rows["predicted"] == rows["target"])
+        predicted = rows["predicted"].astype(np.int64)
+        return ReferenceAnswers(trust, confidence, predicted == rows["target"], predicted)

@@ -18,14 +18,22 @@ SMALL_RESNET = "small_resnet"
 
 
 class Classifier(nn.Module):
-    """Pixels in [0, 1], (N, C, H, W) -> logits (N, K), with the features before the last layer at hand."""
+    """Pixels in [0, 1], (N, C, H, W) -> logits (N, K), with the features before the last layer at hand.
+
+    Args:
+        backbone: with timm's interface.
+        preprocess: its mean and std are applied here.
+        dropout: of the features on their way into the last layer, while training; something for Monte-Carlo dropout
+            to drop, on top of what the backbone itself may drop.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, preprocess: Preprocess) -> None:
+    def __init__(self, backbone: nn.Module, preprocess: Preprocess, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(preprocess.std).view(1, -1, 1, 1))
         # On a CPU convolutions run 1.3 times as fast in training, and twice in evaluation, as in torch's own order.
@@ -38,11 +46,31 @@ class Classifier(nn.Module):
 
     def logits_of(self, features: Tensor) -> Tensor:
         """Last layer, (N, D) -> (N, K)."""
-        return cast(Tensor, self.backbone.get_classifier()(features))  # type: ignore[operator]
+        return cast(Tensor, self.last_layer(self.dropout(features)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (N, K)."""
         return self.logits_of(self.features(images))
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """From features to logits."""
+        return cast(nn.Linear, self.backbone.get_classifier())  # type: ignore[operator]
+
+    @property
+    def feature_count(self) -> int:
+        """D."""
+        return self.last_layer.in_features
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.last_layer.out_features
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.mean.shape[1]
 
 
 def build_backbone(
@@ -75,8 +103,24 @@ def build_backbone(
             options["img_size"] = image_size
         backbone = _create(name, pretrained, options)
     if weights is not None:
-        _load_weights(backbone, weights)
+        load_weights(backbone, weights)
     return backbone
+
+
+def load_weights(backbone: nn.Module, weights: Path) -> None:
+    """Loads a local checkpoint into a backbone, but for a last layer of another size.
+
+    Raises:
+        ValueError: the checkpoint does not fit the network.
+    """
+    state = timm.models.load_state_dict(str(weights), weights_only=True)
+    own = backbone.state_dict()
+    last = backbone.get_classifier()  # type: ignore[operator]
+    last_layer = {name for name in own for p in last.parameters() if own[name].data_ptr() == p.data_ptr()}
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if missing := own.keys() - fitting.keys() - last_layer:
+        raise ValueError(f"{weights} does not fit this backbone: {len(missing)} tensors missing, first {min(missing)}")
+    backbone.load_state_dict(fitting, strict=False)
 
 
 def data_config(name: str, image_size: int | None) -> Preprocess:
@@ -89,7 +133,10 @@ def data_config(name: str, image_size: int | None) -> Preprocess:
         side = image_size or 64
         return Preprocess(input_size=(3, side, side), mean=(0.5,) * 3, std=(0.25,) * 3)
     _check_name(name)
-    config = timm.data.resolve_data_config(model=timm.create_model(name, pretrained=False))  # type: ignore[attr-defined]
+    # Asked of the network itself, but without room for its weights.
+    with torch.device("meta"):
+        network = timm.create_model(name, pretrained=False)
+    config = timm.data.resolve_data_config(model=network)  # type: ignore[attr-defined]
     side = image_size or config["input_size"][1]
     return Preprocess(
         input_size=(3, side, side),
@@ -162,14 +209,3 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         raise ValueError(
             f"pretrained weights of {name} cannot be loaded here ({type(error).__name__}); give --weights FILE"
         ) from error
-
-
-def _load_weights(backbone: nn.Module, weights: Path) -> None:
-    state = timm.models.load_state_dict(str(weights), weights_only=True)
-    own = backbone.state_dict()
-    last = backbone.get_classifier()  # type: ignore[operator]
-    last_layer = {name for name in own for p in last.parameters() if own[name].data_ptr() == p.data_ptr()}
-    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
-    if missing := own.keys() - fitting.keys() - last_layer:
-        raise ValueError(f"{weights} does not fit this backbone: {len(missing)} tensors missing, first {min(missing)}")
-    backbone.load_state_dict(fitting, strict=False)

@@ -1,80 +1,121 @@
 """Fits an oracle beside a frozen classifier."""
 
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from training.classifier.network import Classifier
-from training.config import OracleRecipe
+from training.classifier.network import Classifier, load_weights
 from training.data.dataset import Dataset, Positions
-from training.data.images import flip_and_shift, to_images
-from training.fit import fit
-from training.oracle.losses import judge, oracle_loss, outlier_loss
-from training.oracle.network import Oracle
-from training.shift.corruptions import corrupt_in_chains
-from training.shift.outliers import make_outliers
+from training.fit.loop import fit
+from training.fit.plan import FitPlan
+from training.fit.record import Record
+from training.oracle.answers import cache_answers
+from training.oracle.jury import CrossFit, Jury, call_jury
+from training.oracle.lesson import Lesson, shown_positions
+from training.oracle.loss_table import LossOptions, verdict_weights
+from training.oracle.network import AnyOracle, Oracle
+from training.oracle.recipes import OracleRecipe
+from training.oracle.shared import SharedOracle
+from training.oracle.shared_fit import CachedAnswers, fit_shared_oracle
 
 
 def fit_oracle(
-    classifier: Classifier, dataset: Dataset, recipe: OracleRecipe, *, batch_size: int, seed: int, title: str
-) -> Oracle:
+    classifier: Classifier,
+    dataset: Dataset,
+    recipe: OracleRecipe,
+    *,
+    plan: FitPlan,
+    seed: int,
+    title: str,
+    crossfit: CrossFit | None = None,
+    weights: Path | None = None,
+    record: Record | None = None,
+) -> AnyOracle:
     """An oracle for a frozen classifier, on the classifier's device.
 
     Correctness is what the classifier itself answers on the very image of the batch, corrupted or not. With held-out
     labels it counts only on the oracle split, whose images the classifier never saw; the class head learns from both.
+    With cross-fitted labels the training images are judged too, each by the fold that never saw it. Weights of a
+    balanced loss come from a first pass over the images whose verdict is known. A shared backbone's heads are fitted
+    on features computed once.
 
     Args:
         classifier: in evaluation mode; not changed.
         dataset: its train and oracle splits are used.
         recipe: how.
-        batch_size: images a step.
+        plan: of the fit; `recipe.plan` makes it.
         seed: of initialisation, order and corruptions.
         title: what the progress bar says.
+        crossfit: for labels crossfit.
+        weights: local checkpoint for an oracle of another architecture to start from.
+        record: where to leave log and checkpoints.
+
+    Raises:
+        ValueError: all verdicts are of one kind; an architecture or weights that cannot be had.
     """
-    torch.manual_seed(seed)
     device = next(classifier.parameters()).device
-    oracle = Oracle(classifier, recipe).to(device)
-    split, seen = dataset.train + dataset.oracle, len(dataset.train)
-    targets = torch.from_numpy(split.targets).to(device)
-    heldout = np.tile(np.arange(seen, len(split)), recipe.heldout_repeats)
-
-    def loss_of(batch: Positions, draw: int) -> Tensor:
-        images = to_images(split.pixels(batch), device)
-        corrupted = round(recipe.corrupted_share * len(batch))
-        if corrupted:
-            chained = corrupt_in_chains(images[:corrupted], recipe.kinds, draw)
-            images = torch.cat([chained, images[corrupted:]])
-        images = flip_and_shift(images)
-        target = targets[batch]
-        strangers = round(recipe.outlier_share * len(batch))
-        if strangers:
-            images = torch.cat([images, make_outliers(images[-strangers:], draw)])
-        # In one pass: apart, batch normalisation would tell outliers by the company they keep.
-        everything = oracle(images)
-        outputs = {name: output[: len(batch)] for name, output in everything.items()}
-        known = torch.from_numpy((batch >= seen) | (recipe.labels == "training")).to(device)
-        # A batch may hold no image whose verdict is known: then the head learns nothing from it.
-        loss = 0 * outputs["oracle_logit"].sum()
-        if known.any():
-            with torch.no_grad():
-                verdicts = judge(classifier(images[: len(batch)][known]), target[known])
-            logits = outputs["oracle_logit"][known]
-            loss = oracle_loss(recipe.loss, logits, verdicts, recipe.slope_correct, recipe.slope_incorrect)
-        if recipe.class_head:
-            loss = loss + F.cross_entropy(outputs["oracle_class_logits"], target)
-        if strangers:
-            loss = loss + outlier_loss({name: output[len(batch) :] for name, output in everything.items()})
-        return loss
-
-    fit(
-        oracle,
-        loss_of,
-        np.concatenate([np.arange(seen), heldout]),
-        epochs=recipe.epochs,
-        batch_size=batch_size,
-        learning_rate=recipe.learning_rate,
-        seed=seed,
-        title=title,
+    jury = call_jury(classifier, len(dataset.train), len(dataset.oracle), recipe.labels, crossfit)
+    if recipe.backbone == "shared":
+        return _fit_shared(classifier, dataset, recipe, jury, plan=plan, seed=seed, title=title, record=record)
+    torch.manual_seed(seed)
+    oracle = Oracle(classifier, recipe)
+    if weights is not None:
+        load_weights(oracle.network.backbone, weights)
+    oracle.to(device)
+    lesson = Lesson(dataset, recipe, jury, device)
+    options = LossOptions(
+        recipe.slope_correct,
+        recipe.slope_incorrect,
+        verdict_weights(recipe.loss, lesson.count_verdicts(plan.batch_size, seed)),
+        recipe.paper_compat,
     )
+
+    def loss_of(model: nn.Module, batch: Positions, draw: int) -> Tensor:
+        return lesson.loss(model, batch, draw, options)
+
+    fit(oracle, loss_of, lesson.positions(), plan, seed=seed, title=title, record=record)
+    if recipe.finetune_epochs:
+        oracle.free_encoder()
+        gently = dataclasses.replace(plan, epochs=recipe.finetune_epochs, learning_rate=recipe.finetune_learning_rate)
+        fit(oracle, loss_of, lesson.positions(), gently, seed=seed, title=f"{title}, finetuning", record=record)
     return oracle
+
+
+def _fit_shared(
+    classifier: Classifier,
+    dataset: Dataset,
+    recipe: OracleRecipe,
+    jury: Jury,
+    *,
+    plan: FitPlan,
+    seed: int,
+    title: str,
+    record: Record | None,
+) -> SharedOracle:
+    """From features computed once: of each image as it is, and of as many corrupted copies as the share asks for."""
+    device = next(classifier.parameters()).device
+    split = dataset.train + dataset.oracle
+    shown = np.unique(shown_positions(len(dataset.train), len(dataset.oracle), recipe.heldout_repeats))
+    copies = round(recipe.corrupted_share / (1 - recipe.corrupted_share))
+
+    def answers(rows: Positions, kinds: Sequence[str] = ()) -> CachedAnswers:
+        return cache_answers(classifier, split.take(rows), Jury(jury.judges, jury.judge_of[rows]), device, kinds, seed)
+
+    clean = answers(shown)
+    corrupted = answers(np.tile(shown, max(1, copies)), recipe.kinds) if recipe.corrupted_share else None
+    return fit_shared_oracle(
+        clean.features,
+        clean.logits,
+        clean.targets,
+        recipe,
+        seed,
+        corrupted=corrupted,
+        batch_size=plan.batch_size,
+        device=device,
+        title=title,
+        record=record,
+    )

@@ -1,56 +1,23 @@
-"""Losses that teach the oracle when the classifier is right: steep slope, and those it is compared with.
+"""Losses of one sample that teach the oracle when the classifier is right: steep slope, and those it is compared with.
 
-Luo et al., "Learning to Predict Trustworthiness with Steep Slope Loss", NeurIPS 2021, arXiv:2110.00054.
+Luo et al., "Learning to Predict Trustworthiness with Steep Slope Loss", NeurIPS 2021, arXiv:2110.00054. Each is the
+mean over the batch, or with `weights` (N,) the mean of weight times cost.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LossName = Literal["steep_slope", "cross_entropy", "focal", "tcp", "tcp_normalised"]
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """How the classifier did on a batch."""
-
-    correct: Tensor
-    """(N,) bool."""
-    target_probability: Tensor
-    """(N,) what its softmax gave the true class."""
-    predicted_probability: Tensor
-    """(N,) what it gave its answer."""
-
-
-def judge(logits: Tensor, targets: Tensor) -> Verdicts:
-    """Verdicts on a classifier's logits (N, K), given the true classes (N,)."""
-    probabilities = logits.softmax(1)
-    predicted_probability, predicted = probabilities.max(1)
-    return Verdicts(predicted == targets, probabilities.gather(1, targets[:, None])[:, 0], predicted_probability)
-
-
-def oracle_loss(
-    name: LossName, oracle_logits: Tensor, verdicts: Verdicts, slope_correct: float = 1.0, slope_incorrect: float = 3.0
-) -> Tensor:
-    """The named loss, a scalar; the slopes are the steep slope loss's own."""
-    if name == "steep_slope":
-        return steep_slope_loss(oracle_logits, verdicts.correct, slope_correct, slope_incorrect)
-    if name == "cross_entropy":
-        return F.binary_cross_entropy_with_logits(oracle_logits, verdicts.correct.float())
-    if name == "focal":
-        return focal_loss(oracle_logits, verdicts.correct)
-    if name == "tcp":
-        return tcp_loss(oracle_logits, verdicts.target_probability)
-    return tcp_loss(oracle_logits, verdicts.target_probability / verdicts.predicted_probability)
-
 
 def steep_slope_loss(
-    oracle_logits: Tensor, correct: Tensor, slope_correct: float = 1.0, slope_incorrect: float = 3.0
+    oracle_logits: Tensor,
+    correct: Tensor,
+    slope_correct: float = 1.0,
+    slope_incorrect: float = 3.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Mean steep slope loss over a batch, a non-negative scalar.
 
@@ -69,16 +36,53 @@ def steep_slope_loss(
         oracle_logits: (N,) float; above 0 reads "trust this prediction".
         correct: (N,) bool.
         slope_correct, slope_incorrect: positive; the larger, the dearer a wrong verdict on such samples.
+        weights: (N,), or none.
 
     Raises:
         ValueError: if the two shapes differ.
     """
-    if oracle_logits.shape != correct.shape:
-        raise ValueError(f"oracle_logits {tuple(oracle_logits.shape)} != correct {tuple(correct.shape)}")
+    _check_shapes(oracle_logits, correct)
     s = oracle_logits / (1 + oracle_logits.abs())
     cost_correct = torch.exp(-slope_correct * s) - math.exp(-slope_correct)
     cost_incorrect = torch.exp(slope_incorrect * s) - math.exp(-slope_incorrect)
-    return torch.where(correct, cost_correct, cost_incorrect).mean()
+    return _mean(torch.where(correct, cost_correct, cost_incorrect), weights)
+
+
+def cross_entropy_loss(oracle_logits: Tensor, correct: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of -log p, p = sigmoid(z) or 1 - sigmoid(z) the probability given to the truth.
+
+    >>> z = torch.tensor([math.log(3.0)])
+    >>> round(cross_entropy_loss(z, torch.tensor([False])).item(), 4)    # -log(1 - 3/4)
+    1.3863
+
+    Args and errors as `steep_slope_loss`.
+    """
+    _check_shapes(oracle_logits, correct)
+    return _mean(F.binary_cross_entropy_with_logits(oracle_logits, correct.float(), reduction="none"), weights)
+
+
+def focal_loss(oracle_logits: Tensor, correct: Tensor, gamma: float = 2.0, weights: Tensor | None = None) -> Tensor:
+    """Mean of (1 - p)^gamma times cross entropy, p the probability given to the truth (Lin et al., arXiv:1708.02002).
+
+    >>> round(focal_loss(torch.tensor([0.0]), torch.tensor([True])).item(), 4)    # (1/2)^2 log 2
+    0.1733
+
+    Args and errors as `steep_slope_loss`; gamma 0 is cross entropy; the larger, the less easy samples count.
+    """
+    _check_shapes(oracle_logits, correct)
+    entropy = F.binary_cross_entropy_with_logits(oracle_logits, correct.float(), reduction="none")
+    return _mean((1 - torch.exp(-entropy)) ** gamma * entropy, weights)
+
+
+def tcp_loss(oracle_logits: Tensor, true_class_probability: Tensor) -> Tensor:
+    """Mean squared error of sigmoid(z) to the true class's probability (Corbiere et al., 2019, arXiv:1910.04851).
+
+    Divided by the predicted class's probability the target is their TCP^r, 1 for every correct answer.
+
+    >>> round(tcp_loss(torch.tensor([0.0]), torch.tensor([0.9])).item(), 4)    # (.5 - .9)^2
+    0.16
+    """
+    return F.mse_loss(oracle_logits.sigmoid(), true_class_probability)
 
 
 def outlier_loss(outputs: Mapping[str, Tensor]) -> Tensor:
@@ -101,27 +105,10 @@ def outlier_loss(outputs: Mapping[str, Tensor]) -> Tensor:
     return loss
 
 
-def focal_loss(oracle_logits: Tensor, correct: Tensor, gamma: float = 2.0) -> Tensor:
-    """Mean of (1 - p)^gamma times cross entropy, p the probability given to the truth (Lin et al., arXiv:1708.02002).
-
-    >>> round(focal_loss(torch.tensor([0.0]), torch.tensor([True])).item(), 4)    # (1/2)^2 log 2
-    0.1733
-
-    Args:
-        oracle_logits: (N,).
-        correct: (N,) bool.
-        gamma: 0 is cross entropy; the larger, the less easy samples count.
-    """
-    entropy = F.binary_cross_entropy_with_logits(oracle_logits, correct.float(), reduction="none")
-    return ((1 - torch.exp(-entropy)) ** gamma * entropy).mean()
+def _mean(costs: Tensor, weights: Tensor | None) -> Tensor:
+    return costs.mean() if weights is None else (weights * costs).mean()
 
 
-def tcp_loss(oracle_logits: Tensor, true_class_probability: Tensor) -> Tensor:
-    """Mean squared error of sigmoid(z) to the true class's probability (Corbiere et al., 2019, arXiv:1910.04851).
-
-    Divided by the predicted class's probability the target is their TCP^r, 1 for every correct answer.
-
-    >>> round(tcp_loss(torch.tensor([0.0]), torch.tensor([0.9])).item(), 4)    # (.5 - .9)^2
-    0.16
-    """
-    return F.mse_loss(oracle_logits.sigmoid(), true_class_probability)
+def _check_shapes(oracle_logits: Tensor, correct: Tensor) -> None:
+    if oracle_logits.shape != correct.shape:
+        raise ValueError(f"oracle_logits {tuple(oracle_logits.shape)} != correct {tuple(correct.shape)}")

@@ -6,12 +6,13 @@ from typing import Any
 from rich.table import Table
 
 from training.config import TrainingConfig
-from training.data.dataset import FASHION_MNIST, Dataset
+from training.data.dataset import Dataset
+from training.data.torchvision_sets import FASHION_MNIST
 from training.scores.methods import TEMPERATURE_SCALED, TRUST
 from training.shift.corruptions import TRAINED_KINDS
 from training.shift.transforms import NAMED
 from trust.head import TrustHead
-from trust.manifest import Threshold
+from trust.manifest import Gate, Threshold
 
 Rows = list[list[str]]
 
@@ -104,7 +105,12 @@ def markdown_table(rows: Rows) -> str:
 
 
 def card(
-    config: TrainingConfig, dataset: Dataset, head: TrustHead, threshold: Threshold, results: Mapping[str, Any]
+    config: TrainingConfig,
+    dataset: Dataset,
+    head: TrustHead,
+    threshold: Threshold,
+    gate: Gate,
+    results: Mapping[str, Any],
 ) -> str:
     """The bundle's README: what it knows, how it was made, what was measured."""
     unseen = tuple(kind for kind in NAMED if kind not in TRAINED_KINDS)
@@ -123,6 +129,8 @@ Classifier `{config.backbone}`, accuracy {100 * results["conditions"]["clean"]["
 
 {threshold_line(threshold)}
 
+**Gate.** {gate.statement}
+
 ## Measured
 
 On the test images, which nothing else touched; mean ± standard deviation over {config.oracle_seeds} oracle seeds.
@@ -136,7 +144,7 @@ mean over kinds. NetTrustScore error: |label-free estimate - true|, mean over ki
 {markdown_table(summary_rows(results))}
 
 Trained kinds (met in training and calibration): {", ".join(TRAINED_KINDS)}.
-Unseen kinds (met by nothing before this table): {", ".join(unseen)}.
+Unseen kinds (met by nothing before the gate and this table): {", ".join(unseen)}.
 
 {markdown_table(kind_rows(results))}
 

@@ -1,0 +1,89 @@
+"""What can be asked of a bundle's own reference images: how good its trust is, and another threshold."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter, validators
+
+from training.bundle.compare import compare_rows
+from training.bundle.reference import ReferenceAnswers, read_reference
+from training.bundle.rethreshold import describe_threshold, write_threshold
+from training.commands.screen import say, show_table
+from training.threshold import (
+    choose_threshold,
+    choose_thresholds_by_class,
+    threshold_at_cost,
+    threshold_at_coverage,
+    threshold_at_tpr,
+)
+from trust.manifest import Threshold, read_manifest
+
+_RULES = Group("Another rule", validator=validators.mutually_exclusive)
+_RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
+
+
+def compare(bundle: Path, *, resamples: int = 1000, seed: int = 0) -> None:
+    """Measure trust against softmax confidence on a bundle's reference images, with 95 % intervals.
+
+    Args:
+        bundle: folder of the bundle.
+        resamples: of the bootstrap.
+        seed: of the resamples.
+    """
+    answers = read_reference(bundle)
+    title = f"{bundle}: {len(answers.correct)} clean reference images, {(~answers.correct).sum()} answered wrong"
+    show_table(compare_rows(answers, resamples, seed), title)
+
+
+def threshold(
+    bundle: Path,
+    *,
+    risk: float = 0.02,
+    confidence: float = 0.95,
+    coverage: Annotated[float | None, _RULE] = None,
+    tpr: Annotated[float | None, _RULE] = None,
+    cost: Annotated[tuple[float, float] | None, _RULE] = None,
+    by_class: Annotated[bool, _RULE] = False,
+    write: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Choose another threshold for a bundle, on its own reference images; by a promised error rate if not said else.
+
+    Args:
+        bundle: folder of the bundle.
+        risk: error rate among trusted answers to stay below.
+        confidence: probability that the promise holds.
+        coverage: trust this share of the answers instead.
+        tpr: trust this share of the correct answers instead.
+        cost: least cost instead: of a wrong trust, and of a wrong distrust.
+        by_class: keep the promise for each predicted class by itself, each with a threshold of its own.
+        write: put it into the bundle's manifest and card.
+    """
+    answers = read_reference(bundle)
+    if coverage is not None:
+        chosen = threshold_at_coverage(answers.trust, _share("--coverage", coverage))
+    elif tpr is not None:
+        chosen = threshold_at_tpr(answers.trust, answers.correct, _share("--tpr", tpr))
+    elif cost is not None:
+        chosen = threshold_at_cost(answers.trust, answers.correct, *cost)
+    else:
+        classes = len(read_manifest(bundle).classes) if by_class else None
+        chosen = _promised(answers, _share("--risk", risk), _share("--confidence", confidence), classes)
+    say(chosen.statement)
+    rows = describe_threshold(answers, chosen, confidence).items()
+    show_table([["reference images", ""], *map(list, rows)], str(bundle))
+    if write:
+        write_threshold(bundle, chosen)
+        say(f"written to {bundle}")
+
+
+def _promised(answers: ReferenceAnswers, risk: float, confidence: float, classes: int | None) -> Threshold:
+    trust, correct = answers.trust, answers.correct
+    if classes is None:
+        return choose_threshold(trust, correct, risk, confidence)
+    return choose_thresholds_by_class(trust, correct, answers.predicted, classes, risk, confidence)
+
+
+def _share(option: str, value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{option} is {value:g}; wanted a share between 0 and 1")
+    return value
