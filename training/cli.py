@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
 from training.bundle.graphs import ExportError
-from training.commands import bundle, run, shift, wrap
+from training.commands import bundle, run, study, wrap
 from training.commands.screen import console
 from training.run import MissingStep
 from trust.manifest import BundleError
@@ -29,7 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": run.export,
     "compare": bundle.compare,
     "threshold": bundle.threshold,
-    "shift-study": shift.shift_study,
+    "shift-study": study.shift,
 }
 EXAMPLES = {"wrap": wrap.EXAMPLES, "evaluate": run.EXAMPLES}
 for name, command in COMMANDS.items():

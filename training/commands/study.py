@@ -1,6 +1,9 @@
-"""Trust under shift: several splits of the kinds of corruption, several seeds."""
+"""Studies: many runs, told in a few tables."""
 
-from training.commands.run import Config
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from training.commands.screen import show_table
 from training.config import TrainingConfig
 from training.shift.splits import SPLITS
@@ -8,9 +11,9 @@ from training.shift.study import run_study
 from training.shift.study_tables import study_tables
 
 
-def shift_study(
+def shift(
     *,
-    config: Config = TrainingConfig(),  # noqa: B008
+    config: Annotated[TrainingConfig, Parameter(name="*")] = TrainingConfig(),  # noqa: B008
     splits: tuple[str, ...] = tuple(SPLITS)[1:],
     seeds: tuple[int, ...] = (0, 1, 2),
     images: int = 1000,
