@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
 from training.bundle.graphs import ExportError
-from training.commands import bundle, run, study, wrap
+from training.commands import bundle, run, shift, study, wrap
 from training.commands.screen import console
 from training.run import MissingStep
 from trust.manifest import BundleError
@@ -29,7 +29,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": run.export,
     "compare": bundle.compare,
     "threshold": bundle.threshold,
-    "shift-study": study.shift,
+    "shift-study": shift.shift_study,
+    "study": study.study,
 }
 EXAMPLES = {"wrap": wrap.EXAMPLES, "evaluate": run.EXAMPLES}
 for name, command in COMMANDS.items():

@@ -57,8 +57,8 @@ def train_folds(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 
 def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits each recipe's oracles, one a seed, and leaves `oracle-<recipe>-<seed>.pt`."""
-    classifier = _load_classifier(config, run, dataset)
-    crossfit = _load_crossfit(config, run, dataset) if config.needs_folds else None
+    classifier = load_classifier(config, run, dataset)
+    crossfit = load_crossfit(config, run, dataset) if config.needs_folds else None
     for name, recipe, seed in oracle_names(config):
         oracle = fit_oracle(
             classifier,
@@ -77,7 +77,7 @@ def train_oracles(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
 def calibrate(config: TrainingConfig, run: Run, dataset: Dataset) -> None:
     """Fits novelty, temperature, trust heads and post-hoc scores; leaves `novelty.pt` and `calibration.json`."""
     device = pick_device(config.device)
-    classifier = _load_classifier(config, run, dataset)
+    classifier = load_classifier(config, run, dataset)
     novelty = fit_novelty(classifier, dataset.oracle, len(dataset.classes), device)
     clean = dataset.calibration
     corrupted, corrupted_targets = chained_copies(clean, 2, config.seed, config.calibration_kinds)
@@ -153,13 +153,27 @@ def remembered(pair: Pair, run: Run) -> OutputsOf:
 def load_pair(config: TrainingConfig, run: Run, dataset: Dataset) -> tuple[Pair, Calibrated]:
     """Everything trained so far, the exported oracle first, and how it was calibrated."""
     device = pick_device(config.device)
-    classifier = _load_classifier(config, run, dataset)
+    classifier = load_classifier(config, run, dataset)
     calibrated = run.load_calibration()
     features = classifier.backbone.get_classifier().in_features  # type: ignore[operator]
     novelty = Novelty.empty(features, len(dataset.classes))
     run.load_weights("novelty", novelty, device, "calibrate")
     oracles = _load_oracles(config, run, classifier)
     return Pair(ClassifierGraph(classifier, novelty, calibrated.temperature), oracles, device), calibrated
+
+
+def load_classifier(config: TrainingConfig, run: Run, dataset: Dataset, name: str = "classifier") -> Classifier:
+    """The run's classifier, frozen, on its device; or another that was trained like it, by the name of its weights."""
+    classifier = _new_classifier(config, dataset, bare=True)
+    run.load_weights(name, classifier, pick_device(config.device), "folds" if "fold" in name else "classifier")
+    return classifier
+
+
+def load_crossfit(config: TrainingConfig, run: Run, dataset: Dataset) -> CrossFit:
+    """The classifiers that the folds step left."""
+    names = [f"classifier-fold-{fold}" for fold in range(config.folds)]
+    fold_of = fold_of_each(len(dataset.train), config.folds, config.seed)
+    return CrossFit([load_classifier(config, run, dataset, name) for name in names], fold_of)
 
 
 def oracle_names(config: TrainingConfig) -> list[tuple[str, OracleRecipe, int]]:
@@ -182,18 +196,6 @@ def _new_classifier(config: TrainingConfig, dataset: Dataset, bare: bool = False
     pretrained, weights = (False, None) if bare else (config.pretrained, config.weights)
     backbone = build_backbone(config.backbone, len(dataset.classes), channels, side, pretrained, weights)
     return Classifier(backbone, dataset.preprocess, config.classifier_dropout)
-
-
-def _load_classifier(config: TrainingConfig, run: Run, dataset: Dataset, name: str = "classifier") -> Classifier:
-    classifier = _new_classifier(config, dataset, bare=True)
-    run.load_weights(name, classifier, pick_device(config.device), "folds" if "fold" in name else "classifier")
-    return classifier
-
-
-def _load_crossfit(config: TrainingConfig, run: Run, dataset: Dataset) -> CrossFit:
-    names = [f"classifier-fold-{fold}" for fold in range(config.folds)]
-    fold_of = fold_of_each(len(dataset.train), config.folds, config.seed)
-    return CrossFit([_load_classifier(config, run, dataset, name) for name in names], fold_of)
 
 
 def _load_oracles(config: TrainingConfig, run: Run, classifier: Classifier) -> dict[str, AnyOracle]:

@@ -1,29 +1,40 @@
-"""Studies: many runs, told in a few tables."""
+"""trustserve-train study: the tables of docs/results.md, measured on finished runs."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from training.commands.screen import show_table
-from training.config import TrainingConfig
-from training.shift.splits import SPLITS
-from training.shift.study import run_study
-from training.shift.study_tables import study_tables
+from training.study.options import DEFAULT_DOCUMENT, DEFAULT_RUN, PARTS, PartName, StudyOptions
+from training.study.study import run_study
+
+_SEVERAL = Parameter(consume_multiple=True, negative_iterable="")
 
 
-def shift(
+def study(
     *,
-    config: Annotated[TrainingConfig, Parameter(name="*")] = TrainingConfig(),  # noqa: B008
-    splits: tuple[str, ...] = tuple(SPLITS)[1:],
-    seeds: tuple[int, ...] = (0, 1, 2),
-    images: int = 1000,
+    runs: Annotated[tuple[Path, ...], Parameter(name=("--runs", "--run")), _SEVERAL] = (DEFAULT_RUN,),
+    classifiers: Annotated[tuple[Path, ...], _SEVERAL] = (),
+    parts: Annotated[tuple[PartName, ...], _SEVERAL] = PARTS,
+    bundle: Path | None = None,
+    oracle_seeds: int = 3,
+    resamples: int = 1000,
+    to: Path = DEFAULT_DOCUMENT,
 ) -> None:
-    """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
+    """Measure losses, heads, labels, slopes, scores and times on finished runs, and write the tables down.
+
+    Examples:
+        trustserve-train study --runs runs/fashion-mnist
+        trustserve-train study --runs runs/a runs/b runs/c --classifiers runs/crl runs/fmfp --parts methods classifiers
 
     Args:
-        splits: of the kinds: alternating, random-0 to random-2, tone-overlay-unseen, noise-geometry-unseen.
-        seeds: of classifier and oracle.
-        images: test images of each corrupted condition.
+        runs: folders of finished runs that differ in their seed alone; what is measured on each is pooled.
+        classifiers: further runs whose classifiers are compared, or join the ensemble where trained alike.
+        parts: which tables to make; all where not given.
+        bundle: whose graphs are timed; the first run's where not given.
+        oracle_seeds: oracles fitted for each row.
+        resamples: of the bootstrap.
+        to: document whose tables are replaced; the figures go beside it as JSON.
     """
-    for title, rows in study_tables(run_study(config, splits, seeds, images)).items():
-        show_table(rows, title)
+    run_study(StudyOptions(runs, classifiers, parts, bundle, oracle_seeds, resamples, to), print)
+    print(f"Tables: {to}; figures: {to.with_suffix('.json')}")

@@ -1,0 +1,29 @@
+"""Trust under shift: several splits of the kinds of corruption, several seeds, told in a few tables."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from training.commands.screen import show_table
+from training.config import TrainingConfig
+from training.shift.splits import SPLITS
+from training.shift.study import run_study
+from training.shift.study_tables import study_tables
+
+
+def shift_study(
+    *,
+    config: Annotated[TrainingConfig, Parameter(name="*")] = TrainingConfig(),  # noqa: B008
+    splits: tuple[str, ...] = tuple(SPLITS)[1:],
+    seeds: tuple[int, ...] = (0, 1, 2),
+    images: int = 1000,
+) -> None:
+    """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
+
+    Args:
+        splits: of the kinds: alternating, random-0 to random-2, tone-overlay-unseen, noise-geometry-unseen.
+        seeds: of classifier and oracle.
+        images: test images of each corrupted condition.
+    """
+    for title, rows in study_tables(run_study(config, splits, seeds, images)).items():
+        show_table(rows, title)
