@@ -35,7 +35,7 @@ def test_report_of_the_bundle_is_about_what_it_serves(trained, measured):
 
 
 def test_bundle_comes_with_its_report(trained):
-    page = html.unescape((trained.bundle / "report" / "index.html").read_text())
+    page = html.unescape((trained.bundle / "report" / "index.html").read_text()).replace("\N{NO-BREAK SPACE}", " ")
     manifest = json.loads((trained.bundle / "manifest.json").read_text())
     results = json.loads((trained.bundle / "results.json").read_text())
     assert f"{100 * results['conditions']['clean']['accuracy']:.1f}" in page
