@@ -32,7 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "shift-study": shift.shift_study,
     "study": study.study,
 }
-EXAMPLES = {"wrap": wrap.EXAMPLES, "evaluate": run.EXAMPLES}
+EXAMPLES = {"wrap": wrap.EXAMPLES, "evaluate": run.EXAMPLES, "study": study.EXAMPLES}
 for name, command in COMMANDS.items():
     app.command(command, name=name, help_epilogue=EXAMPLES.get(name))
 

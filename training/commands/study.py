@@ -5,8 +5,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from training.commands.screen import say
 from training.study.options import DEFAULT_DOCUMENT, DEFAULT_RUN, PARTS, PartName, StudyOptions
 from training.study.study import run_study
+
+EXAMPLES = """
+Examples:
+
+`trustserve-train study --runs runs/fashion-mnist`
+
+`trustserve-train study --runs runs/a runs/b runs/c --classifiers runs/crl runs/fmfp --parts methods classifiers`
+"""
 
 _SEVERAL = Parameter(consume_multiple=True, negative_iterable="")
 
@@ -23,10 +32,6 @@ def study(
 ) -> None:
     """Measure losses, heads, labels, slopes, scores and times on finished runs, and write the tables down.
 
-    Examples:
-        trustserve-train study --runs runs/fashion-mnist
-        trustserve-train study --runs runs/a runs/b runs/c --classifiers runs/crl runs/fmfp --parts methods classifiers
-
     Args:
         runs: folders of finished runs that differ in their seed alone; what is measured on each is pooled.
         classifiers: further runs whose classifiers are compared, or join the ensemble where trained alike.
@@ -36,5 +41,5 @@ def study(
         resamples: of the bootstrap.
         to: document whose tables are replaced; the figures go beside it as JSON.
     """
-    run_study(StudyOptions(runs, classifiers, parts, bundle, oracle_seeds, resamples, to), print)
-    print(f"Tables: {to}; figures: {to.with_suffix('.json')}")
+    run_study(StudyOptions(runs, classifiers, parts, bundle, oracle_seeds, resamples, to), say)
+    say(f"Tables: {to}; figures: {to.with_suffix('.json')}")
