@@ -83,6 +83,12 @@ def test_measured_tables_are_the_committed_bundles():
     assert f"accuracy {100 * RESULTS['conditions']['clean']['accuracy']:.2f} %" in " ".join(README.split())
 
 
+def test_table_on_the_class_head_is_that_of_the_study():
+    table = README.split("Why not serve the oracle's class head instead?", 1)[1].split("\n\n")[1]
+    assert table.startswith("| splits | images | classifier | class head |")
+    assert table in (ROOT / "docs/shift.md").read_text()
+
+
 def test_threshold_and_its_promise_are_the_committed_bundles():
     threshold = read_manifest(ROOT / "models/fashion-mnist").threshold
     assert f"Threshold {threshold.value:g}: {threshold.statement}" in README
