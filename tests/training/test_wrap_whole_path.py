@@ -187,7 +187,7 @@ def test_everything_found_and_assumed_is_said(owners, capsys):
         r"output scores gives probabilities",
         r"logits are tensor .* before the softmax",
         r"There is no oracle, as no features were taken",
-        r"Serve it: trustserve serve --model .*told",
+        r"Serve it: make serve MODEL=.*told",
     ):
         assert re.search(sentence, said), sentence
 
