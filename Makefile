@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve train results test lint types lock clean
+.PHONY: serve train wrap report results test lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -20,6 +20,12 @@ serve: .venvs/$(SERVICE)/.ready
 train: .venvs/dev/.ready
 	@[ "$(ARGS)" ] || .ci/system-packages dataset-fashion-mnist || echo "torchvision will download the images instead"
 	@.venvs/dev/bin/trustserve-train all $(ARGS)
+
+wrap: .venvs/dev/.ready
+	@.venvs/dev/bin/trustserve-train wrap $(ARGS)
+
+report: .venvs/dev/.ready
+	@.venvs/dev/bin/trustserve-train evaluate $(MODEL_PATH) $(ARGS)
 
 results: .venvs/dev/.ready
 	@[ "$(ARGS)" ] || .ci/system-packages dataset-fashion-mnist || echo "torchvision will download the images instead"

@@ -83,6 +83,12 @@ def test_measured_tables_are_the_committed_bundles():
     assert f"accuracy {100 * RESULTS['conditions']['clean']['accuracy']:.2f} %" in " ".join(README.split())
 
 
+def test_table_on_the_class_head_is_that_of_the_study():
+    table = README.split("Why not serve the oracle's class head instead?", 1)[1].split("\n\n")[1]
+    assert table.startswith("| splits | images | classifier | class head |")
+    assert table in (ROOT / "docs/shift.md").read_text()
+
+
 def test_threshold_and_its_promise_are_the_committed_bundles():
     threshold = read_manifest(ROOT / "models/fashion-mnist").threshold
     assert f"Threshold {threshold.value:g}: {threshold.statement}" in README
@@ -103,12 +109,11 @@ def test_paths_of_the_service_are_those_of_its_table(tiny_bundle):
 
 
 @pytest.mark.parametrize("package", ["trust", "service", "training"])
-def test_map_names_every_module(package):
+def test_map_names_every_module_and_folder_of_a_package(package):
     line = re.search(rf"^{package}/ (.*?)^\S", README.split("## The map", 1)[1], re.DOTALL | re.MULTILINE)
-    named = set(re.findall(r"[\w/]+", line.group(1).split("(numpy")[0]))
-    modules = (ROOT / package).rglob("*.py")
-    names = {str(path.relative_to(ROOT / package).with_suffix("")) for path in modules if path.stem != "__init__"}
-    assert names <= named
+    named = set(re.findall(r"\w+/?", line.group(1).split("(numpy")[0]))
+    entries = [path for path in (ROOT / package).iterdir() if path.name not in ("__init__.py", "__pycache__")]
+    assert {f"{path.name}/" if path.is_dir() else path.stem for path in entries} <= named
 
 
 def test_files_that_are_linked_exist():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.metrics.measure import Answers, Floats, Measure, sort_answers
+from training.metrics.measure import Answers, Floats, Measure, higher_is_better, sort_answers
 
 COUNTS_AT_ONCE = 2**18
 """Resamples are taken in chunks of about so many counts, which stay in the processor's cache."""
@@ -163,6 +163,21 @@ def percentile_ends(values: Floats, level: float = 0.95) -> tuple[float, float, 
         return float("nan"), float("nan"), left_out
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high), left_out
+
+
+def mean_interval(values: ArrayLike, resamples: int = 1000) -> Interval:
+    """The mean of (N,) values with its bootstrap interval.
+
+    >>> mean_interval([0.5, 0.5]).value
+    0.5
+    """
+    # A mean needs no verdicts; those given here change nothing.
+    return bootstrap({"mean": _mean}, values, np.zeros(np.shape(values)), resamples)["mean"]
+
+
+@higher_is_better
+def _mean(answers: Answers) -> Floats:
+    return answers.mean(answers.confidence)
 
 
 def draw_counts(answers: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:

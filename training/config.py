@@ -13,7 +13,7 @@ from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LossName
 from training.oracle.recipes import RECIPES, Backbone, Labels, OracleRecipe, RecipeName
-from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
+from training.shift.corruptions import TRAINED_KINDS, TRAINING_MIX, UNSEEN_KINDS
 from trust.manifest import NAME_PATTERN
 
 _OVERRIDES = {
@@ -184,6 +184,11 @@ class TrainingConfig:
         return replace(RECIPES[name], **{field: value for field, value in chosen.items() if value is not None})
 
     @property
+    def calibration_kinds(self) -> tuple[str, ...]:
+        """Corruptions that the trust head is calibrated on: those the oracle met, or the default's if it met none."""
+        return self.oracle_recipe(self.recipe).kinds or TRAINING_MIX
+
+    @property
     def needs_folds(self) -> bool:
         """Whether an oracle of this run learns from cross-fitted verdicts."""
         return any(self.oracle_recipe(name).labels == "crossfit" for name in self.recipes)
@@ -200,11 +205,6 @@ class TrainingConfig:
     def chosen_classifier_loss(self) -> ClassifierLoss:
         """What it is fitted with."""
         return ClassifierLoss(self.classifier_loss, self.crl_confidence, self.crl_weight)
-
-    @property
-    def calibration_kinds(self) -> tuple[str, ...]:
-        """Corruptions that the trust head is calibrated on: those the oracle met, or the default's if it met none."""
-        return self.oracle_recipe(self.recipe).kinds or RECIPES["default"].kinds
 
     @property
     def recipes(self) -> tuple[RecipeName, ...]:

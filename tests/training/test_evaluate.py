@@ -34,6 +34,16 @@ def test_gain_is_the_difference_of_the_rows_with_its_interval(trained):
     assert gain["low"] <= gain["value"] <= gain["high"]
 
 
+def test_trust_on_images_of_none_of_the_classes_is_measured(trained):
+    other = json.loads((trained.bundle / RESULTS).read_text())["other_data"]
+    assert list(other) == ["digits", "photos", "uniform noise", "gaussian noise", "inverted"]
+    for found in other.values():
+        assert list(found["trust"]) == ["best post-hoc score", "trust probability"]
+        for mean in (found["confidence"], *found["trust"].values()):
+            assert 0 <= mean["low"] <= mean["value"] <= mean["high"] <= 1
+    assert "| inverted |" in (trained.bundle / "README.md").read_text()
+
+
 def test_clean_answers_come_back_as_they_were_saved(tmp_path):
     answers = CleanAnswers(
         target=np.array([0, 1]),

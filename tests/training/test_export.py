@@ -104,7 +104,18 @@ def test_export_that_fails_leaves_the_old_bundle(trained, loaded, tmp_path, monk
     name = trained.config.name
     shutil.copytree(trained.bundle, tmp_path / name)
     manifest = read_manifest(trained.bundle)
-    release = Release(name, "", head, manifest.threshold, manifest.gate, {"summary": {}}, "card", {})
+    # The graphs are compared first: of what the bundle would say nothing is read.
+    release = Release(
+        name=name,
+        description="",
+        head=head,
+        threshold=manifest.threshold,
+        gate=manifest.gate,
+        results={"summary": {}},
+        card="card",
+        report=None,
+        provenance={},
+    )
     before = (tmp_path / name / "manifest.json").read_bytes()
     monkeypatch.setattr(graphs, "PARITY_TOLERANCE", -1.0)
     with pytest.raises(ExportError, match="logits differs by"):

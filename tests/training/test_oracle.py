@@ -127,6 +127,19 @@ def test_batch_without_a_known_verdict_teaches_nothing_and_breaks_nothing(classi
     assert all(value.isfinite().all() for value in oracle.state_dict().values())
 
 
+def test_oracle_that_met_outliers_is_less_sure_of_them(classifier, dataset):
+    recipe = dataclasses.replace(RECIPES["default"], epochs=4)
+    exposed, unaware = (
+        fitted(classifier, dataset, dataclasses.replace(recipe, outlier_share=share)) for share in (0.5, 0.0)
+    )
+    outliers = make_outliers(torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(9)), seed=9)
+    with torch.inference_mode():
+        confidence = [
+            oracle(outliers)["oracle_class_logits"].softmax(1).amax(1).mean() for oracle in (exposed, unaware)
+        ]
+    assert confidence[0] < confidence[1]
+
+
 def test_verdicts_of_one_kind_are_refused_before_anything_is_fitted(classifier, dataset):
     classifier.last_layer.bias.data = torch.tensor([-1e3, 1e3, -1e3])
     says_one = Split(dataset.train.store, dataset.train.rows, np.full(60, 1))
@@ -262,7 +275,8 @@ def test_impossible_folds_are_refused(folds):
         ("paper", {"paper_compat": True}, "paper_compat with loss steep_slope"),
         ("default", {"heldout_repeats": 0}, "no verdict would be known"),
         ("default", {"kinds": ()}, "without kinds of corruption"),
-        ("default", {"corrupted_share": 1.5}, "wanted a share from 0 to 1"),
+        ("default", {"corrupted_share": 1.5}, "corrupted_share is 1.5; wanted a share from 0 to 1"),
+        ("default", {"outlier_share": -0.1}, "outlier_share is -0.1; wanted a share from 0 to 1"),
         ("default", {"finetune_epochs": 1}, "wanted frozen"),
         ("shared", {"architecture": "resnet50"}, "leave it out or take backbone frozen"),
     ],
@@ -319,16 +333,3 @@ def test_steps_fit_the_folds_and_then_the_oracle_they_judge_for(dataset, tmp_pat
 def test_option_of_an_oracle_that_cannot_be_is_refused_at_once(options, words):
     with pytest.raises(ValueError, match=words):
         TrainingConfig(**options)
-
-
-def test_oracle_that_met_outliers_is_less_sure_of_them(classifier, dataset):
-    recipe = dataclasses.replace(RECIPES["default"], epochs=4)
-    exposed, unaware = (
-        fitted(classifier, dataset, dataclasses.replace(recipe, outlier_share=share)) for share in (0.5, 0.0)
-    )
-    outliers = make_outliers(torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(9)), seed=9)
-    with torch.inference_mode():
-        confidence = [
-            oracle(outliers)["oracle_class_logits"].softmax(1).amax(1).mean() for oracle in (exposed, unaware)
-        ]
-    assert confidence[0] < confidence[1]

@@ -12,7 +12,7 @@ from training.shift.cell import CellConfig, condition_figures
 from training.shift.corruptions import NAMELESS_SHARES
 from training.shift.splits import kind_split
 from training.shift.study import cell_summary, run_study, summarise_study
-from training.shift.study_tables import study_tables
+from training.shift.study_tables import study_tables, write_tables
 from trust.head import TrustHead
 
 SPLIT = "noise-geometry-unseen"
@@ -132,7 +132,7 @@ def test_each_kind_is_a_row_over_the_cells_in_which_it_is_unseen_and_its_error_k
     # Of a split outside of both groups: not counted.
     cells = {f"{SPLIT}/seed-4": one, "alternating/seed-4": cell}
     tables = study_tables({"summary": summarise_study(cells), "cells": cells})
-    (rows,) = (rows for title, rows in tables.items() if title.startswith("unseen kinds, mean"))
+    (rows,) = (rows for title, rows in tables.items() if title == "each unseen kind")
     assert {row[0] for row in rows[1:]} == set(kind_split(SPLIT).unseen)
     (rotate,) = (row for row in rows if row[0] == "rotate")
     assert (rotate[1], rotate[-1]) == ("3", "-0.250")
@@ -142,3 +142,13 @@ def test_every_table_has_one_width(study):
     for rows in study_tables(study[1]).values():
         assert len(rows) > 1
         assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_tables_go_between_their_markers_and_leave_the_prose(study, tmp_path):
+    document = tmp_path / "shift.md"
+    document.write_text("Before <!-- attacks --> old <!-- /attacks --> after.\n")
+    write_tables(study[1], document)
+    text = document.read_text()
+    assert text.startswith("Before <!-- attacks -->\n\n| splits | attack |")
+    assert "old" not in text
+    assert "<!-- /attacks --> after." in text

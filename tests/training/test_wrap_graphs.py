@@ -322,6 +322,38 @@ def test_deep_features_are_those_of_several_layers_one_beside_the_other(tmp_path
     np.testing.assert_allclose(outputs["features"], torch.cat([before_last, maps.mean((2, 3))], 1), atol=1e-5)
 
 
+def test_layers_that_do_not_hold_one_row_an_image_are_passed_over_and_channels_may_be_last(tmp_path):
+    # Windows of images, as some transformers have: twice as many rows as images. Then channels last, (N, 1, 2, 2).
+    nodes = [
+        helper.make_node("Reshape", ["x", "four"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "inner"], ["wide"]),
+        helper.make_node("Reshape", ["wide", "two"], ["windows"]),
+        helper.make_node("MatMul", ["windows", "square"], ["turned"]),
+        helper.make_node("Reshape", ["turned", "places"], ["channels_last"]),
+        helper.make_node("MatMul", ["channels_last", "square"], ["mixed"]),
+        helper.make_node("Reshape", ["mixed", "four"], ["joined"]),
+        helper.make_node("MatMul", ["joined", "w"], ["y"]),
+    ]
+    shapes = {"four": np.array([-1, 4]), "two": np.array([-1, 2]), "places": np.array([-1, 1, 2, 2])}
+    weights = {"inner": np.eye(4, dtype=np.float32), "square": np.eye(2, dtype=np.float32), "w": linear(4)}
+    path = save(tmp_path, nodes, ["N", 1, 2, 2], "y", **shapes, **weights)
+    tiny = np.array([0, 1, 2, 5, 6, 7, 8, 11], np.uint8).reshape(2, 2, 2, 1)
+    outputs = wrap(path, tiny, preprocess="raw", features="deep").classifier.run(tiny)
+    # The four numbers as they are; then the mean over places of each of two channels: (0 + 2) / 2 and (1 + 5) / 2.
+    np.testing.assert_allclose(outputs["features"][0], [0, 1, 2, 5, 1, 3], rtol=1e-6)
+
+
+def test_number_of_images_that_is_built_in_deeper_is_named_with_the_way_out(tmp_path):
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("Concat", ["token", "flat"], ["with_token"], axis=1),
+        helper.make_node("MatMul", ["with_token", "w"], ["y"]),
+    ]
+    path = save(tmp_path, nodes, [1, 1, 2, 2], "y", token=np.ones((1, 1), np.float32), w=linear(5))
+    with pytest.raises(ValueError, match=r"exported for exactly 1 image at a time.*export it with a free number"):
+        wrap(path, np.zeros((3, 2, 2, 1), np.uint8), preprocess="raw")
+
+
 def test_products_of_two_activations_are_no_layers(tmp_path):
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"], axis=1),

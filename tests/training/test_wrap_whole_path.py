@@ -187,7 +187,7 @@ def test_everything_found_and_assumed_is_said(owners, capsys):
         r"output scores gives probabilities",
         r"logits are tensor .* before the softmax",
         r"There is no oracle, as no features were taken",
-        r"Serve it: trustserve serve --model .*told",
+        r"Serve it: make serve MODEL=.*told",
     ):
         assert re.search(sentence, said), sentence
 
@@ -201,3 +201,13 @@ def test_folders_in_another_order_than_the_scores_are_found_out(owners):
 def test_name_is_one_a_bundle_may_have():
     assert bundle_name("/a/b/Ünser Netz.onnx") == "nser-Netz"
     assert bundle_name("---.onnx") == "wrapped"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [({"risk": 2.0}, "--risk is 2; wanted a share"), ({"name": "a/b"}, "--name 'a/b' cannot name")],
+    ids=["risk", "name"],
+)
+def test_options_that_cannot_work_are_refused_at_once(option, message):
+    with pytest.raises(ValueError, match=message):
+        WrapOptions(data="imagefolder:val", **option)

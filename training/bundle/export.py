@@ -182,6 +182,7 @@ def _provenance(dataset: Dataset, graphs: WrittenGraphs) -> dict[str, Any]:
         "images": {name: len(getattr(dataset, name)) for name in splits},
         "data_sha256": dataset.fingerprint(),
         "parity": graphs.parity,
+        "parity_images": graphs.compared,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

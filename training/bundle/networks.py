@@ -19,6 +19,8 @@ class WrittenGraphs:
     """Names of the outputs of each graph, by file."""
     parity: dict[str, float]
     """Largest difference of each output between the graphs and what they were made of."""
+    compared: int
+    """Images over which that is."""
 
 
 class Networks(Protocol):
@@ -54,7 +56,7 @@ class TorchNetworks:
 
     def write(self, folder: Path) -> WrittenGraphs:
         outputs = write_graphs(folder, self._pair, self._parity_pixels[:2])
-        return WrittenGraphs(outputs, check_parity(folder, self._pair, self._parity_pixels))
+        return WrittenGraphs(outputs, check_parity(folder, self._pair, self._parity_pixels), len(self._parity_pixels))
 
     def outputs(self, batches: Iterable[Pixels]) -> Outputs:
         return self._pair.served(batches)

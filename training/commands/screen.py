@@ -31,6 +31,7 @@ def show_results(results: Mapping[str, Any]) -> None:
         "trained kinds of corruption, mean": tables.method_rows(results, TRAINED_KINDS),
         "unseen kinds of corruption, mean": tables.method_rows(results, UNSEEN_KINDS),
         "each kind": tables.kind_rows(results),
+        "images of none of the classes, means": tables.other_rows(results),
         "summary": tables.summary_rows(results),
     }
     for title, rows in shown.items():

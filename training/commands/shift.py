@@ -1,19 +1,24 @@
-"""Trust under shift: several splits of the kinds of corruption, several seeds."""
+"""Trust under shift: several splits of the kinds of corruption, several seeds, told in a few tables."""
 
-from training.commands.run import Config
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from training.commands.screen import show_table
 from training.config import TrainingConfig
 from training.shift.splits import SPLITS
 from training.shift.study import run_study
-from training.shift.study_tables import study_tables
+from training.shift.study_tables import study_tables, write_tables
 
 
 def shift_study(
     *,
-    config: Config = TrainingConfig(),  # noqa: B008
+    config: Annotated[TrainingConfig, Parameter(name="*")] = TrainingConfig(),  # noqa: B008
     splits: tuple[str, ...] = tuple(SPLITS)[1:],
     seeds: tuple[int, ...] = (0, 1, 2),
     images: int = 1000,
+    to: Path | None = None,
 ) -> None:
     """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
 
@@ -21,6 +26,10 @@ def shift_study(
         splits: of the kinds: alternating, random-0 to random-2, tone-overlay-unseen, noise-geometry-unseen.
         seeds: of classifier and oracle.
         images: test images of each corrupted condition.
+        to: document whose tables are replaced, such as docs/shift.md.
     """
-    for title, rows in study_tables(run_study(config, splits, seeds, images)).items():
+    study = run_study(config, splits, seeds, images)
+    for title, rows in study_tables(study).items():
         show_table(rows, title)
+    if to is not None:
+        write_tables(study, to)

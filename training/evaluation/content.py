@@ -6,11 +6,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from training.bootstrap import Comparison
+from training.bootstrap import Comparison, Interval
 from training.data.dataset import Dataset
 from training.evaluation.summary import GROUPS
 from training.evaluation.table import CleanAnswers, Results
-from training.report.content import About, Method, ReportContent, ShiftRow
+from training.report.content import About, Method, OtherData, ReportContent, ShiftRow
 from training.scores.methods import SOFTMAX, TEMPERATURE_SCALED, TRUST
 from trust.manifest import Gate, Threshold
 from trust.posthoc import Floats
@@ -49,12 +49,18 @@ def report_content(results: Results, answers: CleanAnswers, dataset: Dataset, se
         uncalibrated=served.uncalibrated,
         images=lambda number: dataset.test.pixels(slice(number, number + 1))[0],
         losses=served.losses,
+        other_data=tuple(_other(kind, found, served.row) for kind, found in results["other_data"].items()),
         shift=tuple(
             _shift_row(kind, group, results["conditions"][kind], served.row)
             for group, kinds in GROUPS.items()
             for kind in kinds
         ),
     )
+
+
+def _other(kind: str, found: Mapping[str, Any], row: str) -> OtherData:
+    trust, confidence = (Interval(**mean, left_out=0) for mean in (found["trust"][row], found["confidence"]))
+    return OtherData(kind, found["images"], trust, confidence)
 
 
 def _shift_row(kind: str, group: str, condition: Mapping[str, Any], row: str) -> ShiftRow:

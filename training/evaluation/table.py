@@ -15,6 +15,7 @@ from rich.progress import track
 from training.bootstrap import Comparison, bootstrap_paired
 from training.data.dataset import Split
 from training.evaluation.conditions import Condition
+from training.evaluation.other import measure_other_data
 from training.evaluation.scorers import OutputsOf, Scorer, Views
 from training.evaluation.summary import summarise
 from training.metrics.calibration import ece
@@ -28,9 +29,9 @@ from trust.score import net_trust_score
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Results = dict[str, Any]
-"""{"summary", "conditions": {condition: {"accuracy", "gains": {row: {"value", "low", "high", "share_not_better"}},
-"methods": {row: {measure: {"mean", "sd"}}}}}}; `sd` is over oracle seeds, a gain is the AUROC of a trust head, of the
-first seed, above that of temperature-scaled softmax confidence."""
+"""{"summary", "other_data", "conditions": {condition: {"accuracy", "gains": {row: {"value", "low", "high",
+"share_not_better"}}, "methods": {row: {measure: {"mean", "sd"}}}}}}; `sd` is over oracle seeds, a gain is the AUROC of
+a trust head, of the first seed, above that of temperature-scaled softmax confidence."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def evaluate(outputs_of: OutputsOf, scorers: Sequence[Scorer], test: Split, seed
         conditions[kind] = _measure(views, scorers, condition)
         if kind == CLEAN:
             answers = _clean_answers(views, scorers, condition)
-    return {"summary": summarise(conditions), "conditions": conditions}, answers
+    other = measure_other_data(outputs_of, scorers, test, seed)
+    return {"summary": summarise(conditions), "conditions": conditions, "other_data": other}, answers
 
 
 def measures(score: Floats, correct: Bools, confidence: Floats, threshold: float) -> dict[str, float]:

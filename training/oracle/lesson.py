@@ -51,9 +51,9 @@ class Lesson:
         """Of both heads on one batch, a scalar."""
         images, target = self.images(batch, draw), self.targets[batch]
         strangers = round(self.recipe.outlier_share * len(batch))
-        outliers = make_outliers(images[-strangers:], draw) if strangers else images[:0]
         # In one pass: apart, batch normalisation would tell outliers by the company they keep.
-        everything = model(torch.cat([images, outliers]))
+        shown = torch.cat([images, make_outliers(images[-strangers:], draw)]) if strangers else images
+        everything = model(shown)
         outputs = {name: output[: len(batch)] for name, output in everything.items()}
         known = torch.from_numpy(self.jury.known(batch)).to(self.device)
         # A batch may hold no image whose verdict is known: then the head learns nothing from it.

@@ -48,26 +48,6 @@ def steep_slope_loss(
     return _mean(torch.where(correct, cost_correct, cost_incorrect), weights)
 
 
-def outlier_loss(outputs: Mapping[str, Tensor]) -> Tensor:
-    """What an oracle pays for taking images of no class at their word, a scalar.
-
-    Half the cross entropy of its class head to the uniform distribution (Hendrycks et al., 2019, arXiv:1812.04606) and
-    a tenth of the steep slope loss of an answer that is wrong.
-
-    >>> logits = {"oracle_logit": torch.tensor([0.0]), "oracle_class_logits": torch.zeros(1, 2)}
-    >>> round(outlier_loss(logits).item(), 4)    # log(2) / 2 + (1 - 1/e^3) / 10
-    0.4416
-
-    Args:
-        outputs: oracle_logit (N,) and, where there is a class head, oracle_class_logits (N, K), of the outliers.
-    """
-    oracle_logits = outputs["oracle_logit"]
-    loss = 0.1 * steep_slope_loss(oracle_logits, torch.zeros_like(oracle_logits, dtype=torch.bool))
-    if "oracle_class_logits" in outputs:
-        loss = loss - 0.5 * outputs["oracle_class_logits"].log_softmax(1).mean()
-    return loss
-
-
 def cross_entropy_loss(oracle_logits: Tensor, correct: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean of -log p, p = sigmoid(z) or 1 - sigmoid(z) the probability given to the truth.
 
@@ -103,6 +83,26 @@ def tcp_loss(oracle_logits: Tensor, true_class_probability: Tensor) -> Tensor:
     0.16
     """
     return F.mse_loss(oracle_logits.sigmoid(), true_class_probability)
+
+
+def outlier_loss(outputs: Mapping[str, Tensor]) -> Tensor:
+    """What an oracle pays for taking images of no class at their word, a scalar.
+
+    Half the cross entropy of its class head to the uniform distribution (Hendrycks et al., 2019, arXiv:1812.04606) and
+    a tenth of the steep slope loss of an answer that is wrong.
+
+    >>> logits = {"oracle_logit": torch.tensor([0.0]), "oracle_class_logits": torch.zeros(1, 2)}
+    >>> round(outlier_loss(logits).item(), 4)    # log(2) / 2 + (1 - 1/e^3) / 10
+    0.4416
+
+    Args:
+        outputs: oracle_logit (N,) and, where there is a class head, oracle_class_logits (N, K), of the outliers.
+    """
+    oracle_logits = outputs["oracle_logit"]
+    loss = 0.1 * steep_slope_loss(oracle_logits, torch.zeros_like(oracle_logits, dtype=torch.bool))
+    if "oracle_class_logits" in outputs:
+        loss = loss - 0.5 * outputs["oracle_class_logits"].log_softmax(1).mean()
+    return loss
 
 
 def _mean(costs: Tensor, weights: Tensor | None) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 from training.fit.plan import FitPlan, OptimizerName, Precision, ScheduleName
 from training.oracle.heads import HeadName
 from training.oracle.loss_table import LOSSES, LossName
-from training.shift.corruptions import NAMELESS_SHARES, TRAINED_KINDS
+from training.shift.corruptions import TRAINING_MIX
 from trust.head import TrustInput
 
 RecipeName = Literal["default", "paper", "confidnet", "shared"]
@@ -38,7 +38,8 @@ class OracleRecipe:
     epochs: int
     learning_rate: float
     outlier_share: float = 0.0
-    """Images of no class added to each batch, as a share of it; both heads learn to distrust them."""
+    """Images of no class added to each batch, as a share of it, for both heads to distrust; a shared backbone, whose
+    features are computed once, gets none."""
     loss: LossName = "steep_slope"
     """What the steep slope head is fitted with."""
     slope_correct: float = 1.0
@@ -70,8 +71,9 @@ class OracleRecipe:
         for name in ("slope_correct", "slope_incorrect"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name):g}; wanted more than 0")
-        if not 0 <= self.corrupted_share <= 1:
-            raise ValueError(f"corrupted_share is {self.corrupted_share:g}; wanted a share from 0 to 1")
+        for name in ("corrupted_share", "outlier_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name):g}; wanted a share from 0 to 1")
         if self.corrupted_share and not self.kinds:
             raise ValueError(f"corrupted_share is {self.corrupted_share:g} without kinds of corruption; name some")
         if self.labels == "heldout" and self.heldout_repeats < 1:
@@ -131,7 +133,7 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         class_head=True,
         labels="heldout",
         corrupted_share=0.8,
-        kinds=(*TRAINED_KINDS, *NAMELESS_SHARES),
+        kinds=TRAINING_MIX,
         heldout_repeats=2,
         epochs=3,
         learning_rate=0.03,
@@ -174,7 +176,7 @@ RECIPES: dict[RecipeName, OracleRecipe] = {
         class_head=True,
         labels="heldout",
         corrupted_share=0.5,
-        kinds=(*TRAINED_KINDS, *NAMELESS_SHARES),
+        kinds=TRAINING_MIX,
         heldout_repeats=1,
         epochs=20,
         learning_rate=3e-3,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.bootstrap import Interval
+from training.bootstrap import Interval, mean_interval
 from training.report.class_figures import POINTS, SHOWN, class_densities, density_of, spectrum_panel, two_densities
-from training.report.content import ReportContent, mean_interval
+from training.report.content import ReportContent
 from training.report.section import Plot, Row, Section, Table, interval_cell, interval_numbers, number, percent
 from trust.score import question_answer_trust, trust_spectrum
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bootstrap import Comparison, Interval, bootstrap, bootstrap_paired
-from training.metrics.measure import Answers, higher_is_better
+from training.bootstrap import Comparison, Interval, bootstrap_paired, mean_interval
 from training.metrics.ranking import auroc
 from training.report.measures import MeasureTable
 from trust.manifest import Threshold
@@ -171,18 +170,3 @@ def shift_row(
 def other_data(name: str, trust: Floats, confidence: Floats, resamples: int = 1000) -> OtherData:
     """One row of the table of other data sets, from the answers to its images; both (N,)."""
     return OtherData(name, len(trust), mean_interval(trust, resamples), mean_interval(confidence, resamples))
-
-
-def mean_interval(values: ArrayLike, resamples: int = 1000) -> Interval:
-    """The mean of (N,) values with its bootstrap interval.
-
-    >>> mean_interval([0.5, 0.5]).value
-    0.5
-    """
-    # A mean needs no verdicts; those given here change nothing.
-    return bootstrap({"mean": _mean}, values, np.zeros(np.shape(values)), resamples)["mean"]
-
-
-@higher_is_better
-def _mean(answers: Answers) -> Floats:
-    return answers.mean(answers.confidence)

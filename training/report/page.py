@@ -11,9 +11,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from training.bootstrap import mean_interval
 from training.report.class_trust import class_trust_section
 from training.report.comparison import comparison_section
-from training.report.content import ReportContent, mean_interval
+from training.report.content import ReportContent
 from training.report.conventions import conventions_section
 from training.report.decisions import decisions_section
 from training.report.examples import examples_section

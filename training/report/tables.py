@@ -74,6 +74,17 @@ def kind_rows(results: Mapping[str, Any]) -> Rows:
     return rows
 
 
+def other_rows(results: Mapping[str, Any]) -> Rows:
+    """Images of none of the classes: mean confidence and the mean of every trust head, which should be low."""
+    found = results["other_data"]
+    rows = list(next(iter(found.values()))["trust"])[::-1]
+    means = [
+        [kind, f"{of['confidence']['value']:.2f}", *(f"{of['trust'][row]['value']:.2f}" for row in rows)]
+        for kind, of in found.items()
+    ]
+    return [["images", "confidence", *rows], *means]
+
+
 def method_rows(results: Mapping[str, Any], kinds: tuple[str, ...]) -> Rows:
     """Each method over some kinds of corruption: the mean of each measure over the kinds."""
     first = results["conditions"][kinds[0]]["methods"]
@@ -147,6 +158,10 @@ Trained kinds (met in training and calibration): {", ".join(TRAINED_KINDS)}.
 Unseen kinds (met by nothing before the gate and this table): {", ".join(unseen)}.
 
 {markdown_table(kind_rows(results))}
+
+Images of none of the classes, where no answer is right: mean confidence, and mean trust, which should be low.
+
+{markdown_table(other_rows(results))}
 
 Every score, mean over the trained kinds:
 

@@ -1,12 +1,13 @@
 """One cell of the shift study: one classifier, one oracle, one split of the kinds, measured on the test images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.answers import Answers, Bools, Outputs
 from training.bootstrap import bootstrap_paired
 from training.calibrate import fit_trust_head
 from training.config import TrainingConfig
@@ -15,7 +16,6 @@ from training.data.images import to_images, to_pixels
 from training.metrics.calibration import ece
 from training.metrics.ranking import auroc
 from training.oracle.recipes import OracleRecipe, RecipeName
-from training.outputs import Outputs
 from training.pair import Pair
 from training.run import Run
 from training.seeds import draw_seed
@@ -33,9 +33,11 @@ from trust.score import net_trust_score
 SEVERITIES = (3, 4, 5)
 EPSILONS = (4,)
 """Of the attacks, in grey levels."""
+NO_CLASS = -1
+"""Target of an image of which no answer is right."""
 
 Figures = dict[str, float]
-Answers = tuple[Outputs, NDArray[np.bool_]]
+Answered = tuple[Outputs, Bools]
 """Outputs of both networks, and whether the classifier's answers are right."""
 
 
@@ -65,16 +67,14 @@ def measure_cell(config: CellConfig, run: Run, dataset: Dataset, images: int) ->
     heads = {"": calibrated.heads[name], **_ablated_heads(config, pair, dataset)}
 
     def figures(pixels: Pixels, targets: Targets) -> Figures:
-        outputs = pair.outputs(pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))[name]
-        return condition_figures(outputs, targets, heads)
+        return condition_figures(pair.outputs(_batches(pixels))[name], targets, heads)
 
     found = {"clean": figures(dataset.test.pixels(slice(None)), dataset.test.targets)}
     for condition, pixels, targets in _shifted(config, pair, dataset, images):
         found[condition] = figures(pixels, targets)
     for kind in OTHER_DATA:
         pixels = other_data(kind, dataset.test.pixels(slice(None)), images, config.seed)
-        # No class of the classifier's is in these images: no answer is right.
-        found[kind] = figures(pixels, np.full(images, -1))
+        found[kind] = figures(pixels, np.full(images, NO_CLASS))
     return found
 
 
@@ -137,20 +137,19 @@ def _shifted(
 
 def _ablated_heads(config: CellConfig, pair: Pair, dataset: Dataset) -> dict[str, TrustHead]:
     """Trust heads that lack one thing each, or are calibrated on other images, by what is different."""
-    clean = dataset.calibration
+    clean, seed, weight = dataset.calibration, config.seed, config.clean_weight
     (name,) = pair.oracles
-    split, inputs = kind_split(config.split), config.oracle_recipe(config.recipe).trust_inputs
+    inputs = config.oracle_recipe(config.recipe).trust_inputs
 
-    def answered(part: Iterator[Pixels], targets: Targets) -> Answers:
-        outputs = pair.outputs(part)[name]
-        return outputs, outputs["logits"].argmax(1) == targets
+    def answers(batches: Iterable[Pixels], targets: Targets) -> Answered:
+        answered = Answers(pair.outputs(batches)[name], targets)
+        return answered.outputs, answered.correct
 
-    on_clean = answered(clean.batches(), clean.targets)
-    on_named = answered(*chained_copies(clean, 2, config.seed, split.trained))
-    on_mix = answered(*chained_copies(clean, 2, config.seed, config.calibration_kinds))
-    strange = make_outliers(to_images(clean.pixels(slice(0, len(clean) // 5)), pair.device), config.seed)
-    on_strange = answered(iter(np.array_split(to_pixels(strange), -(-len(strange) // BATCH))), np.array([-1]))
-    weight = config.clean_weight
+    on_clean = answers(clean.batches(), clean.targets)
+    on_mix = answers(*chained_copies(clean, 2, seed, config.calibration_kinds))
+    on_named = answers(*chained_copies(clean, 2, seed, kind_split(config.split).trained))
+    strange = to_pixels(make_outliers(to_images(clean.pixels(slice(0, len(clean) // 5)), pair.device), seed))
+    on_strange = answers(_batches(strange), np.full(len(strange), NO_CLASS))
 
     def without(trust_input: str) -> TrustHead:
         left = tuple(other for other in inputs if other != trust_input)
@@ -168,12 +167,17 @@ def _ablated_heads(config: CellConfig, pair: Pair, dataset: Dataset) -> dict[str
     }
 
 
-def _joined(one: Answers, other: Answers) -> Answers:
+def _joined(one: Answered, other: Answered) -> Answered:
     outputs = {name: np.concatenate([one[0][name], other[0][name]]) for name in one[0]}
     return outputs, np.concatenate([one[1], other[1]])
 
 
-def _familiar(answers: Answers) -> Answers:
+def _familiar(answered: Answered) -> Answered:
     """The same answers as if every image were like clean ones: the gate stays shut."""
-    outputs, correct = answers
+    outputs, correct = answered
     return {**outputs, "novelty": np.full_like(outputs["novelty"], -np.inf)}, correct
+
+
+def _batches(pixels: Pixels) -> Iterator[Pixels]:
+    for start in range(0, len(pixels), BATCH):
+        yield pixels[start : start + BATCH]

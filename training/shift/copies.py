@@ -8,14 +8,14 @@ import torch
 from training.data.dataset import Split, Targets
 from training.data.images import to_images, to_pixels
 from training.seeds import draw_seed
-from training.shift.corruptions import NAMELESS_SHARES, TRAINED_KINDS, corrupt_in_chains
+from training.shift.corruptions import TRAINING_MIX, corrupt_in_chains
 from trust.preprocess import Pixels
 
 
 def chained_copies(
-    split: Split, times: int, seed: int, kinds: Sequence[str] = (*TRAINED_KINDS, *NAMELESS_SHARES)
+    split: Split, times: int, seed: int, kinds: Sequence[str] = TRAINING_MIX
 ) -> tuple[Iterator[Pixels], Targets]:
-    """Batches of every image `times` over, each copy in a chain of these kinds of corruption, and their targets.
+    """Batches of every image `times` over, each copy in a chain of these kinds, and their targets.
 
     Shuffled: neighbours share a chain.
     """

@@ -19,6 +19,8 @@ UNSEEN_KINDS = tuple(NAMED)[1::2]
 
 NAMELESS_SHARES = (*NAMELESS, *3 * ("smooth_warp",), "tone_curve", "fractal")
 """Nameless transforms as often as chains draw them; `docs/shift.md` says what more of the three is worth."""
+TRAINING_MIX = (*TRAINED_KINDS, *NAMELESS_SHARES)
+"""What bundles are trained and calibrated on."""
 
 CHUNK = 16
 """Images that share one draw of kind and strength."""

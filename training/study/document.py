@@ -41,7 +41,7 @@ def part_text(command: str, about: str, tables: Sequence[StudyTable]) -> str:
     return "\n\n".join(paragraphs)
 
 
-def replace_part(document: str, part: PartName, text: str) -> str:
+def replace_part(document: str, part: str, text: str) -> str:
     """The document with this text between the part's markers, all else as it was.
 
     >>> replace_part("one <!-- slopes --> old <!-- /slopes --> two", "slopes", "new")

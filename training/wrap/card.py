@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.data.dataset import Dataset
-from training.report.tables import clean_rows, kind_rows, markdown_table, summary_rows, threshold_line
+from training.report.tables import clean_rows, kind_rows, markdown_table, other_rows, summary_rows, threshold_line
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.wrap.preprocessing import InputSpec
 from trust.head import TrustHead
@@ -48,6 +48,10 @@ Corruptions at severities 3 to 5, a third of the test images each. Gain: AUROC p
 mean over kinds. NetTrustScore error: |label-free estimate - true|, mean over kinds.
 
 {markdown_table(summary_rows(results))}
+
+Images of none of the classes, where no answer is right: mean confidence, and mean trust, which should be low.
+
+{markdown_table(other_rows(results))}
 
 Trained kinds: {", ".join(TRAINED_KINDS)}.
 Unseen kinds (met by nothing before the gate and this table): {", ".join(UNSEEN_KINDS)}.

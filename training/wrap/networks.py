@@ -44,7 +44,8 @@ class WrappedNetworks:
                     f"{name} differs by {difference:.2e} between the bundle and what was wrapped over "
                     f"{len(self._pixels)} images; wanted at most {allowed:.2g}"
                 )
-        return WrittenGraphs({file: graph.output_names for file, graph in self._graphs.items()}, parity)
+        outputs = {file: graph.output_names for file, graph in self._graphs.items()}
+        return WrittenGraphs(outputs, parity, len(self._pixels))
 
     def outputs(self, batches: Iterable[Pixels]) -> Outputs:
         """All named outputs over many images, (N, ...) each; every image is read once."""

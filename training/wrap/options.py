@@ -1,9 +1,12 @@
 """What `trustserve-train wrap` is told; the command line is made from it and the manifest records it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.wrap.standard import DEEP, Gives
+from training.wrap.layers import DEEP
+from training.wrap.standard import Gives
+from trust.manifest import NAME_PATTERN
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,11 @@ class WrapOptions:
     """Probability, over draws of the reference images, that the promise holds."""
     force: bool = False
     """Serve the heads even where the gate does not promote them; the manifest says so."""
+
+    def __post_init__(self) -> None:
+        # Now, not after the wrapping.
+        for option in ("risk", "confidence"):
+            if not 0 < getattr(self, option) < 1:
+                raise ValueError(f"--{option} is {getattr(self, option):g}; wanted a share between 0 and 1")
+        if self.name is not None and not re.fullmatch(NAME_PATTERN, self.name):
+            raise ValueError(f"--name {self.name!r} cannot name a folder of bundles; wanted letters, digits, . _ -")

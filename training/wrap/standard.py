@@ -6,21 +6,18 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, ValueInfoProto
+from onnx import ModelProto
 
 from training.bundle.graphs import strip_traces
 from training.wrap.frozen import FrozenClassifier, open_session, run_session
+from training.wrap.layers import DEEP, choose_layers, producers_of
 from training.wrap.preprocessing import InputSpec
 from training.wrap.source import Source
-from training.wrap.surgery import PREFIX, give_features, give_logits, take_pixels
+from training.wrap.surgery import PREFIX, describe_input, give_features, give_logits, take_pixels
 from trust.preprocess import Pixels
 
 Gives = Literal["logits", "probabilities"]
 
-LAST, DEEP, NONE = "last", "deep", "none"
-"""Choices of features beside the names of tensors."""
-DEPTHS = 5
-"""Layers that deep features are taken from."""
 BATCH_TOLERANCE = 1e-3
 """Largest difference of a score when other images are in the batch, relative to the largest score; float16 included."""
 _SUM_TOLERANCE = 0.01
@@ -65,6 +62,7 @@ def standardise(
     model = take_pixels(source.model, spec)
     output = _choose_output(model, output or source.output)
     session = open_session(model, threads)
+    _check_number(source, session, output, pixels[:3])
     scores = run_scores(session, output, pixels)
     _check_batches(session, output, pixels, scores)
     found = [f"classes: {scores.shape[1]}, from output {output}"]
@@ -76,10 +74,10 @@ def standardise(
         tensor, gives = before, "logits"
         found.append(f"logits are tensor {before}, before the softmax")
     give_logits(model, tensor, gives)
-    chosen = _choose_features(model, tensor, features, source.features)
-    if chosen:
-        give_features(model, {name: _dimensions(model, name, pixels[:2]) for name in chosen})
-    found.append(f"features: {', '.join(chosen) or 'none'}")
+    layers = choose_layers(model, tensor, features, source.features, pixels[:2])
+    if layers:
+        give_features(model, layers)
+    found.append(f"features: {', '.join(layer.name for layer in layers) or 'none'}")
     strip_traces(model)
     return Standard(FrozenClassifier(model, threads), output, scores.shape[1], tuple(found))
 
@@ -121,10 +119,26 @@ def _choose_output(model: ModelProto, wanted: str | None) -> str:
     return wanted or names[0]
 
 
+def _check_number(source: Source, session: Any, output: str, pixels: Pixels) -> None:
+    """Several images where the graph was exported for one fixed number of them."""
+    fixed = describe_input(source.model).shape[0]
+    try:
+        run_scores(session, output, pixels)
+    except ValueError as error:
+        if fixed is None:
+            raise
+        raise ValueError(
+            f"the classifier was exported for exactly {fixed} image{'s' * (fixed != 1)} at a time, and more hangs on "
+            "that than its input; export it with a free number (torch.onnx.export: dynamic_shapes, or dynamic_axes)"
+        ) from error
+
+
 def _check_batches(session: Any, output: str, pixels: Pixels, scores: NDArray[np.float64]) -> None:
     """Some images one by one, and so a second time: the answer to one must not depend on the others."""
     alone = np.concatenate([run_scores(session, output, image[None]) for image in pixels[:3]])
-    difference = float(np.abs(alone - scores[: len(alone)]).max() / np.abs(scores).max())
+    # A fresh last layer may give nothing but zeros.
+    largest = max(float(np.abs(scores).max()), 1e-12)
+    difference = float(np.abs(alone - scores[: len(alone)]).max()) / largest
     if not difference <= BATCH_TOLERANCE:
         raise ValueError(
             f"the classifier answers one image differently when others are in its batch, by {difference:.2g} of its "
@@ -135,77 +149,11 @@ def _check_batches(session: Any, output: str, pixels: Pixels, scores: NDArray[np
 
 def _before_softmax(model: ModelProto, output: str) -> str | None:
     """The tensor whose softmax an output is, if the graph says so."""
-    producers = _producers(model)
+    producers = producers_of(model)
     node = producers.get(PREFIX + output)
     while node is not None and node.op_type in ("Identity", "Cast"):
         node = producers.get(node.input[0])
     return node.input[0].removeprefix(PREFIX) if node is not None and node.op_type == "Softmax" else None
-
-
-def _choose_features(model: ModelProto, output: str, wanted: str, known: str | None) -> tuple[str, ...]:
-    """Names of the tensors that features are made of."""
-    if wanted == NONE:
-        return ()
-    if wanted not in (LAST, DEEP):
-        return tuple(name.strip() for name in wanted.split(","))
-    inputs = _layer_inputs(model, PREFIX + output)
-    last = known or (inputs[0] if inputs else None)
-    if wanted == LAST or last is None:
-        return (last,) if last else ()
-    # From the last layer's input towards the image, in equal steps through what comes before it.
-    spaced = np.linspace(0, len(inputs) - 1, min(DEPTHS, len(inputs))).round().astype(int)
-    return tuple(dict.fromkeys([last, *(inputs[position] for position in spaced)]))
-
-
-def _layer_inputs(model: ModelProto, output: str) -> list[str]:
-    """What each layer with weights takes, that nearest to the scores first; the first layer takes but the image."""
-    weights = {each.name for each in model.graph.initializer}
-    producers = _producers(model)
-    found = dict.fromkeys(
-        node.input[0].removeprefix(PREFIX)
-        for node in _ancestors(model, output)
-        if node.op_type in ("Gemm", "MatMul", "Conv") and _is_weight(node.input[1], producers, weights)
-    )
-    names = [name for name in found if PREFIX + name in producers]
-    return names[:-1] or names
-
-
-def _is_weight(tensor: str, producers: dict[str, NodeProto], weights: set[str]) -> bool:
-    """Whether a tensor is a constant, perhaps transposed or cast: attention multiplies two that are none."""
-    while tensor in producers and producers[tensor].op_type in ("Transpose", "Cast", "Identity"):
-        tensor = producers[tensor].input[0]
-    return tensor in weights or (tensor in producers and producers[tensor].op_type == "Constant")
-
-
-def _ancestors(model: ModelProto, tensor: str) -> Iterator[NodeProto]:
-    """Nodes that a tensor is made by, the nearest first: a graph's nodes stand in the order in which they run."""
-    wanted = {tensor}
-    for node in reversed(model.graph.node):
-        if wanted & set(node.output):
-            wanted |= set(node.input)
-            yield node
-
-
-def _producers(model: ModelProto) -> dict[str, NodeProto]:
-    return {tensor: node for node in model.graph.node for tensor in node.output}
-
-
-def _dimensions(model: ModelProto, tensor: str, pixels: Pixels) -> int:
-    """Of a tensor, found by running it."""
-    if PREFIX + tensor not in _producers(model):
-        near = [name.removeprefix(PREFIX) for name in _producers(model) if name.startswith(PREFIX)][-8:]
-        raise ValueError(f"the classifier has no tensor {tensor}; the last ones are {', '.join(near)}")
-    probe = ModelProto()
-    probe.CopyFrom(model)
-    probe.graph.output.append(ValueInfoProto(name=PREFIX + tensor))
-    value = run_session(open_session(probe), [PREFIX + tensor], pixels)[0]
-    if value.dtype.kind != "f" or value.ndim not in (2, 3, 4) or len(value) != len(pixels):
-        shape = " x ".join(map(str, value.shape))
-        raise ValueError(
-            f"tensor {tensor} is {value.dtype} {shape} for {len(pixels)} images; features are floats of (N, D), "
-            "(N, tokens, D) or (N, C, H, W)"
-        )
-    return value.ndim
 
 
 def _parts(pixels: Pixels, size: int = 100) -> Iterator[Pixels]:

@@ -5,7 +5,7 @@ In front: `image`, uint8 (N, H, W, C), becomes what the classifier takes. Behind
 prefix `model/`, so that no name of its owner's can be one of these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -138,22 +138,26 @@ def give_logits(
     _append(model.graph, nodes, (LOGITS, PROBABILITIES))
 
 
-def give_features(model: ModelProto, tensors: Mapping[str, int]) -> None:
-    """Makes internal tensors of the classifier, one beside the other, the output `features`, (N, D).
+@dataclass(frozen=True)
+class Layer:
+    """A tensor inside the classifier that features are made of."""
 
-    Args:
-        model: from `take_pixels`; changed.
-        tensors: the classifier's names of them and how many dimensions each has: 2 is taken as it is, maps (N, C, H, W)
-            are averaged over their area, tokens (N, T, D) over the tokens.
-    """
+    name: str
+    dimensions: int
+    """2: (N, D) as it is; more: averaged over all places of (N, C, H, W) or (N, H, W, C), all tokens of (N, T, D)."""
+    channels_last: bool
+
+
+def give_features(model: ModelProto, layers: Sequence[Layer]) -> None:
+    """Makes tensors inside the classifier, one beside the other, the output `features`, (N, D); changes the model."""
     nodes: list[NodeProto | TensorProto] = []
     pooled = []
-    for number, (tensor, dimensions) in enumerate(tensors.items()):
-        chain = _Chain(f"pooled/{number}", PREFIX + tensor)
+    for number, layer in enumerate(layers):
+        chain = _Chain(f"pooled/{number}", PREFIX + layer.name)
         nodes += chain.then("Cast", to=TensorProto.FLOAT)
-        if dimensions == 3:
-            nodes += chain.then("Transpose", perm=[0, 2, 1])
-        if dimensions > 2:
+        if layer.dimensions > 2:
+            if layer.channels_last:
+                nodes += chain.then("Transpose", perm=[0, layer.dimensions - 1, *range(1, layer.dimensions - 1)])
             nodes += chain.then("GlobalAveragePool")
         nodes += chain.then("Flatten", axis=1)
         pooled.append(chain.tensor)

@@ -38,7 +38,7 @@ def export_torchscript(module: torch.jit.ScriptModule, input_size: tuple[int, in
         found = session.run(None, {"input": images.numpy()})[0]
     except Exception as error:
         raise ValueError(f"the TorchScript module has its number of images built in: {error}; trace it anew") from error
-    difference = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    difference = float(np.abs(found - wanted).max()) / max(float(np.abs(wanted).max()), 1e-12)
     if not difference <= _TOLERANCE:
         raise ValueError(
             f"the ONNX graph made of the TorchScript module answers differently: by {difference:.2g} of its largest "
