@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.bootstrap import Comparison
-from training.report.content import About, Method, ReportContent, ShiftRow, other_data
+from training.bootstrap import Comparison, mean_interval
+from training.report.content import About, Method, OtherData, ReportContent, ShiftRow
 from trust.manifest import Threshold
 
 PROMISE = Threshold(value=0.5, statement="At most 2.0% are wrong.", risk=0.02, confidence=0.95, coverage=0.5)
@@ -66,5 +66,7 @@ def everything():
         images=draw.integers(0, 256, (len(content.target), 28, 28, 1), dtype=np.uint8).__getitem__,
         losses={"classifier": {"train": [2.0, 1.0, 0.5]}, "oracle": {"seed 0": [1.0, 0.8], "seed 1": [1.1, 0.7]}},
         shift=(shift_of("clean", "clean"), shift_of("gaussian_noise", "trained"), shift_of("fog"), shift_of("blur")),
-        other_data=(other_data("digits", draw.random(50) / 4, draw.random(50), resamples=50),),
+        other_data=(
+            OtherData("digits", 50, mean_interval(draw.random(50) / 4, 50), mean_interval(draw.random(50), 50)),
+        ),
     )

@@ -10,7 +10,7 @@ import pytest
 from tests.training.report_example import PROMISE, by_hand, everything, many, shift_of
 from training.bootstrap import Interval, bootstrap, bootstrap_paired
 from training.metrics.ranking import auroc
-from training.report.content import Method, shift_row
+from training.report.content import Method
 from training.report.drawing import drawing, to_svg
 from training.report.page import measure_content, write_report
 from training.report.verdict import verdict
@@ -234,15 +234,6 @@ def test_names_are_text_never_markup(written):
 
 def test_same_content_gives_the_same_files(written, whole):
     assert written(everything()) == whole
-
-
-def test_shift_row_is_what_the_answers_say():
-    correct = np.array([True, False, True, False])
-    trust, softmax = np.array([0.9, 0.1, 0.8, 0.2]), np.array([0.9, 0.8, 0.3, 0.2])
-    row = shift_row("fog", "unseen", trust, softmax, np.full(4, 0.6), correct, resamples=20)
-    assert (row.accuracy, row.auroc_trust, row.auroc_softmax, row.gain.difference) == (0.5, 1.0, 0.75, 0.25)
-    assert row.net_trust_score == pytest.approx((0.6 + 0.4 + 0.6 + 0.4) / 4)
-    assert row.estimate == pytest.approx(np.mean(0.6 * trust + 0.4 * (1 - trust)))
 
 
 def test_verdict_names_what_fails_and_counts_what_holds():

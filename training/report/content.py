@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.bootstrap import Comparison, Interval, bootstrap_paired, mean_interval
-from training.metrics.ranking import auroc
+from training.bootstrap import Comparison, Interval
 from training.report.measures import MeasureTable
 from trust.manifest import Threshold
 from trust.preprocess import Pixels
-from trust.score import net_trust_score
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -143,30 +141,3 @@ class ReportContent:
 
     def method(self, name: str) -> Method:
         return next(method for method in self.methods if method.name == name)
-
-
-def shift_row(
-    kind: str, group: str, trust: Floats, softmax: Floats, confidence: Floats, correct: Bools, resamples: int = 1000
-) -> ShiftRow:
-    """One row of the shift table, from the answers to images of that kind; all (N,).
-
-    Args:
-        trust, softmax: the scores that are compared.
-        confidence: as served; NetTrustScore is about it.
-    """
-    gain = bootstrap_paired({"auroc": auroc}, trust, softmax, correct, resamples)["auroc"]
-    return ShiftRow(
-        kind,
-        group,
-        accuracy=float(correct.mean()),
-        auroc_softmax=auroc(softmax, correct),
-        auroc_trust=auroc(trust, correct),
-        gain=gain,
-        net_trust_score=net_trust_score(confidence, correct),
-        estimate=net_trust_score(confidence, trust),
-    )
-
-
-def other_data(name: str, trust: Floats, confidence: Floats, resamples: int = 1000) -> OtherData:
-    """One row of the table of other data sets, from the answers to its images; both (N,)."""
-    return OtherData(name, len(trust), mean_interval(trust, resamples), mean_interval(confidence, resamples))
