@@ -1,13 +1,18 @@
 """The table's rows are named after what they are, and its measures are the arithmetic of the answers."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from tests.training.conftest import train
+from training.data.skipped import Skipped
 from training.evaluation.table import CleanAnswers, _mean_and_sd, measures
+from training.report.tables import skipped_line
+from training.run import Run
 from training.scores.methods import CLASSIFIER_METHODS
+from training.steps import open_dataset
 from trust.manifest import RESULTS
 
 
@@ -42,6 +47,15 @@ def test_trust_on_images_of_none_of_the_classes_is_measured(trained):
         for mean in (found["confidence"], *found["trust"].values()):
             assert 0 <= mean["low"] <= mean["value"] <= mean["high"] <= 1
     assert "| inverted |" in (trained.bundle / "README.md").read_text()
+
+
+def test_card_counts_the_files_that_held_no_image(trained):
+    dataset = open_dataset(trained.config, Run(trained.config))
+    assert skipped_line(dataset) == ""
+    broken = dataclasses.replace(
+        dataset, skipped=Skipped((("cat/a.png", "broken"), ("b.txt", "no image by its suffix")))
+    )
+    assert skipped_line(broken) == "2 files that held no image were left out.\n"
 
 
 def test_clean_answers_come_back_as_they_were_saved(tmp_path):

@@ -176,12 +176,17 @@ Every score, mean over the unseen kinds:
 {splits} images; disjoint, split with seed {config.seed}. SHA-256 of pixels and targets:
 `{dataset.fingerprint()}`. {_licence(dataset)}
 The images under `samples/` are from the reference split.
-"""
+{skipped_line(dataset)}"""
 
 
 def threshold_line(threshold: Threshold) -> str:
     """The card's sentence on the threshold."""
     return f"**Threshold {threshold.value:g}.** {threshold.statement}"
+
+
+def skipped_line(dataset: Dataset) -> str:
+    """How many files of the data held no image, empty where all did; a card tells no paths of a machine."""
+    return f"{len(dataset.skipped)} files that held no image were left out.\n" if dataset.skipped else ""
 
 
 def _about(dataset: Dataset) -> str:

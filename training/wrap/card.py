@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.data.dataset import Dataset
-from training.report.tables import clean_rows, kind_rows, markdown_table, other_rows, summary_rows, threshold_line
+from training.report.tables import (
+    clean_rows,
+    kind_rows,
+    markdown_table,
+    other_rows,
+    skipped_line,
+    summary_rows,
+    threshold_line,
+)
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from training.wrap.preprocessing import InputSpec
 from trust.head import TrustHead
@@ -62,4 +70,4 @@ Unseen kinds (met by nothing before the gate and this table): {", ".join(UNSEEN_
 
 {dataset.name}: {splits} images; disjoint, none of them seen by the classifier according to whoever wrapped it. SHA-256
 of pixels and targets: `{dataset.fingerprint()}`. The images under `samples/` are from the reference split.
-"""
+{skipped_line(dataset)}"""
