@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from training.cli import app
 from training.config import TrainingConfig
 from training.shift.cell import CellConfig, condition_figures
 from training.shift.corruptions import NAMELESS_SHARES
+from training.shift.mixes import MIXES
 from training.shift.splits import kind_split
 from training.shift.study import cell_summary, run_study, summarise_study
 from training.shift.study_tables import study_tables, write_tables
+from training.shift.transforms import NAMELESS
 from trust.head import TrustHead
 
 SPLIT = "noise-geometry-unseen"
@@ -24,7 +27,10 @@ def study(tmp_path_factory, image_folder):
     folder = tmp_path_factory.mktemp("study")
     options = ["--data", f"imagefolder:{image_folder}", "--image-size", "28", "--run", str(folder), "--device", "cpu"]
     options += ["--classifier-epochs", "2", "--oracle-epochs", "1", "--batch-size", "32", "--images", "20"]
-    app(["shift-study", *options, "--splits", SPLIT, "--seeds", "4"], result_action="return_value")
+    app(
+        ["shift-study", *options, "--splits", SPLIT, "--seeds", "4", "--mixes", "prototype"],
+        result_action="return_value",
+    )
     config = TrainingConfig(
         data=f"imagefolder:{image_folder}",
         image_size=28,
@@ -48,7 +54,7 @@ def test_cell_measures_clean_unseen_kinds_attacks_and_other_data(study):
 def test_nothing_is_made_twice(study):
     config, first = study
     files = {path: path.stat().st_mtime_ns for path in config.run.rglob("*.pt")}
-    assert json.dumps(run_study(config, [SPLIT], [4], 20)) == json.dumps(first)
+    assert json.dumps(run_study(config, [SPLIT], [4], 20, ["prototype"])) == json.dumps(first)
     assert {path: path.stat().st_mtime_ns for path in config.run.rglob("*.pt")} == files
 
 
@@ -57,7 +63,7 @@ def test_cell_that_was_not_measured_is_measured_from_the_weights_that_are_there(
     folder = config.run / SPLIT / "seed-4"
     weights = {path: path.stat().st_mtime_ns for path in folder.glob("oracle-*.pt")}
     (folder / "cell.json").unlink()
-    assert json.dumps(run_study(config, [SPLIT], [4], 20)) == json.dumps(first)
+    assert json.dumps(run_study(config, [SPLIT], [4], 20, ["prototype"])) == json.dumps(first)
     assert {path: path.stat().st_mtime_ns for path in folder.glob("oracle-*.pt")} == weights
 
 
@@ -76,6 +82,33 @@ def test_oracle_of_a_cell_meets_no_unseen_kind():
     config = CellConfig(split=SPLIT)
     assert config.calibration_kinds == (*kind_split(SPLIT).trained, *NAMELESS_SHARES)
     assert config.oracle_recipe("paper").kinds == ()
+
+
+def test_training_mix_changes_what_its_name_says():
+    trained = kind_split(SPLIT).trained
+    found = {mix: CellConfig(split=SPLIT, mix=mix).oracle_recipe("default") for mix in MIXES}
+    assert found["no-outliers"] == replace(found["default"], outlier_share=0.0)
+    assert found["named-alone"] == replace(found["default"], kinds=trained)
+    assert found["nameless-alone"] == replace(found["default"], kinds=NAMELESS_SHARES)
+    assert found["prototype"].kinds[: len(trained)] == trained
+    assert found["prototype"].kinds[len(trained) :] == tuple(NAMELESS)[:5]
+    assert found["prototype"].outlier_share == 0
+
+
+def test_unknown_training_mix_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ValueError, match="training mix 'spicy' is unknown; wanted one of default, no-outliers"):
+        run_study(TrainingConfig(run=tmp_path), ["random-0"], [0], 10, ["spicy"])
+    assert not any(tmp_path.iterdir())
+
+
+def test_training_mixes_are_told_side_by_side_on_the_same_cells(study):
+    cell = study[1]["cells"][f"{SPLIT}/seed-4"]
+    cells = {f"{SPLIT}/seed-4": cell, f"{SPLIT}/seed-5": cell}
+    told = {"summary": summarise_study(cells), "cells": cells, "mixes": {"prototype": {f"{SPLIT}/seed-4": cell}}}
+    rows = study_tables(told)["the training mix with one thing changed"][1:]
+    # Seed 5, which the other mix has not, counts for neither.
+    assert [row[:3] for row in rows] == [["unseen families", "default", "1"], ["unseen families", "prototype", "1"]]
+    assert rows[0][3:] == rows[1][3:]
 
 
 def test_figures_of_one_condition_by_hand():
@@ -131,7 +164,7 @@ def test_each_kind_is_a_row_over_the_cells_in_which_it_is_unseen_and_its_error_k
         one[f"rotate:{severity}"] = one["rotate:5"]
     # Of a split outside of both groups: not counted.
     cells = {f"{SPLIT}/seed-4": one, "alternating/seed-4": cell}
-    tables = study_tables({"summary": summarise_study(cells), "cells": cells})
+    tables = study_tables({"summary": summarise_study(cells), "cells": cells, "mixes": {}})
     (rows,) = (rows for title, rows in tables.items() if title == "each unseen kind")
     assert {row[0] for row in rows[1:]} == set(kind_split(SPLIT).unseen)
     (rotate,) = (row for row in rows if row[0] == "rotate")

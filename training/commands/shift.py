@@ -18,6 +18,7 @@ def shift_study(
     splits: tuple[str, ...] = tuple(SPLITS)[1:],
     seeds: tuple[int, ...] = (0, 1, 2),
     images: int = 1000,
+    mixes: tuple[str, ...] = (),
     to: Path | None = None,
 ) -> None:
     """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
@@ -26,9 +27,10 @@ def shift_study(
         splits: of the kinds: alternating, random-0 to random-2, tone-overlay-unseen, noise-geometry-unseen.
         seeds: of classifier and oracle.
         images: test images of each corrupted condition.
+        mixes: other training mixes to measure with the first seed: no-outliers, named-alone, nameless-alone, prototype.
         to: document whose tables are replaced, such as docs/shift.md.
     """
-    study = run_study(config, splits, seeds, images)
+    study = run_study(config, splits, seeds, images, mixes)
     for title, rows in study_tables(study).items():
         show_table(rows, title)
     if to is not None:

@@ -1,7 +1,7 @@
 """One cell of the shift study: one classifier, one oracle, one split of the kinds, measured on the test images."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from training.run import Run
 from training.seeds import draw_seed
 from training.shift.adversarial import fgsm, pgd
 from training.shift.copies import chained_copies
-from training.shift.corruptions import NAMELESS_SHARES, corrupt
+from training.shift.corruptions import corrupt
+from training.shift.mixes import DEFAULT, mix_of
 from training.shift.other_data import OTHER_DATA, other_data
 from training.shift.outliers import make_outliers
 from training.shift.splits import ALTERNATING, kind_split
@@ -46,11 +47,11 @@ class CellConfig(TrainingConfig):
     """A run whose oracle meets the trained kinds of one split, and none of its unseen ones."""
 
     split: str = ALTERNATING.name
+    mix: str = DEFAULT.name
 
     def oracle_recipe(self, name: RecipeName) -> OracleRecipe:
-        """The recipe with this split's kinds in place of its own."""
-        recipe = super().oracle_recipe(name)
-        return replace(recipe, kinds=(*kind_split(self.split).trained, *NAMELESS_SHARES)) if recipe.kinds else recipe
+        """The recipe with this split's kinds, in this mix, in place of its own."""
+        return mix_of(self.mix).of(super().oracle_recipe(name), kind_split(self.split))
 
 
 def measure_cell(config: CellConfig, run: Run, dataset: Dataset, images: int) -> dict[str, Figures]:

@@ -13,6 +13,7 @@ from typing import Any
 from training.config import TrainingConfig
 from training.run import Run
 from training.shift.cell import EPSILONS, CellConfig, Figures, measure_cell
+from training.shift.mixes import DEFAULT, mix_of
 from training.shift.other_data import OTHER_DATA
 from training.shift.splits import RANDOM, SPLITS, UNSEEN_FAMILIES, kind_split
 from training.steps import calibrate, open_dataset, train_classifier, train_oracles
@@ -28,7 +29,9 @@ GROUPS = {
 CLASSIFIER = "classifier.pt"
 
 
-def run_study(config: TrainingConfig, splits: Sequence[str], seeds: Sequence[int], images: int) -> dict[str, Any]:
+def run_study(
+    config: TrainingConfig, splits: Sequence[str], seeds: Sequence[int], images: int, mixes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Trains and measures what is missing; leaves and returns `shift-study.json`.
 
     Args:
@@ -36,19 +39,26 @@ def run_study(config: TrainingConfig, splits: Sequence[str], seeds: Sequence[int
         splits: names, as in `training.shift.splits`.
         seeds: of classifier and oracle.
         images: test images of each corrupted condition.
+        mixes: other training mixes than the default, names as in `training.shift.mixes`, with the first seed alone.
 
     Raises:
-        ValueError: unknown split, or no split or seed at all.
+        ValueError: unknown split or mix, or no split or seed at all.
     """
     if not splits or not seeds:
         raise ValueError(f"the study needs splits and seeds; got {list(splits)} and {list(seeds)}")
     for split in splits:
         kind_split(split)
+    for mix in mixes:
+        mix_of(mix)
     cells: Cells = {}
     for seed in seeds:
         for split in splits:
             cells[f"{split}/seed-{seed}"] = _cell(config, split, seed, images)
-    study = {"images": images, "summary": summarise_study(cells), "cells": cells}
+    study: dict[str, Any] = {"images": images, "summary": summarise_study(cells), "cells": cells, "mixes": {}}
+    for mix in mixes:
+        study["mixes"][mix] = {
+            f"{split}/seed-{seeds[0]}": _cell(config, split, seeds[0], images, mix) for split in splits
+        }
     Run(config).save_json("shift-study", study)
     return study
 
@@ -105,10 +115,12 @@ def cell_summary(conditions: dict[str, Figures]) -> Figures:
     return summary | {f"{attack} accuracy": conditions[attack]["accuracy"] for attack in attacks}
 
 
-def _cell(config: TrainingConfig, split: str, seed: int, images: int) -> dict[str, Figures]:
-    folder = config.run / split / f"seed-{seed}"
+def _cell(config: TrainingConfig, split: str, seed: int, images: int, mix: str = DEFAULT.name) -> dict[str, Figures]:
+    folder = config.run / split / (f"seed-{seed}" if mix == DEFAULT.name else f"seed-{seed}-{mix}")
     chosen = {name: value for name, value in vars(config).items() if name not in ("seed", "run")}
-    cell = CellConfig(**chosen | {"oracle_seeds": 1, "compare_paper": False}, seed=seed, run=folder, split=split)
+    cell = CellConfig(
+        **chosen | {"oracle_seeds": 1, "compare_paper": False}, seed=seed, run=folder, split=split, mix=mix
+    )
     run = Run(cell)
     if (folder / "cell.json").is_file():
         return dict(run.load_json("cell", "shift-study"))

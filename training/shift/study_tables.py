@@ -6,8 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from training.report.tables import markdown_table
+from training.shift.mixes import DEFAULT
 from training.shift.other_data import OTHER_DATA
 from training.shift.splits import RANDOM, UNSEEN_FAMILIES, kind_split
+from training.shift.study import summarise_study
 from training.study.document import replace_part
 from training.whole import write_whole
 
@@ -30,6 +32,7 @@ _PER_SCORE = {
     "clean ECE": ("clean ece of {}", 4),
     "other data": ("mean on other data of {}", 3),
 }
+_PER_MIX = {name: _PER_SPLIT[name] for name in ("gain", "NTS error", "worst", "clean gain", "clean ECE", "other data")}
 _CLASS_HEAD = {
     "classifier": "accuracy",
     "class head": "accuracy of the class head",
@@ -39,8 +42,11 @@ _CLASS_HEAD = {
 
 
 def study_tables(study: dict[str, Any]) -> dict[str, Rows]:
-    """Every table by its title; figures are mean ± SD over the cells of a group, gains in AUROC points."""
-    return {
+    """Every table by its title; figures are mean ± SD over the cells of a group, gains in AUROC points.
+
+    That of the training mixes only where another one than the default was measured.
+    """
+    tables = {
         "unseen kinds at severities 3 to 5, clean images and other data": _split_rows(study),
         "the trust head with one thing changed": _score_rows(study),
         "mean trust on other data": _other_data_rows(study),
@@ -48,6 +54,9 @@ def study_tables(study: dict[str, Any]) -> dict[str, Rows]:
         "the class head as a classifier": _class_head_rows(study),
         "each unseen kind": _kind_rows(study),
     }
+    if study["mixes"]:
+        tables["the training mix with one thing changed"] = _mix_rows(study)
+    return tables
 
 
 def write_tables(study: dict[str, Any], document: Path) -> None:
@@ -81,6 +90,19 @@ def _score_rows(study: dict[str, Any]) -> Rows:
             shown = (_shown(figures[name.format(score)], digits) for name, digits in _PER_SCORE.values())
             rows.append([group, score, *shown])
     return rows
+
+
+def _mix_rows(study: dict[str, Any]) -> Rows:
+    """Each mix and the default one on the cells that this mix was measured on, of which no others are shown."""
+    rows = [["splits", "training mix", "cells", *_PER_MIX]]
+    measured = {split for cells in study["mixes"].values() for split in cells}
+    mixes = {DEFAULT.name: {cell: study["cells"][cell] for cell in study["cells"] if cell in measured}}
+    for mix, cells in {**mixes, **study["mixes"]}.items():
+        for group, figures in summarise_study(cells).items():
+            if group in _groups(study):
+                shown = (_shown(figures[name], digits) for name, digits in _PER_MIX.values())
+                rows.append([group, mix, str(figures["clean accuracy"]["cells"]), *shown])
+    return [rows[0], *sorted(rows[1:], key=lambda row: _groups(study).index(row[0]))]
 
 
 def _other_data_rows(study: dict[str, Any]) -> Rows:
