@@ -134,6 +134,18 @@ def test_ensemble_needs_a_classifier_from_another_seed(folder, other_folder):
     assert all(len(row.figures["auroc"].values) == 2 for row in together.rows)
 
 
+def test_another_classifier_with_dropout_adds_a_table_of_what_it_alone_allows(folder, data, tmp_path):
+    dropping = open_subject(save_run(tmp_path / "run", data, seed=2, classifier_dropout=0.5))
+    plain, dropped = method_tables([open_subject(folder)], [dropping], resamples=5)
+    assert "Not measured, for want of weights: deep ensemble." in plain.note
+    assert names(dropped) == [
+        "softmax confidence (none)",
+        "MC dropout (second pass)",
+        "MC dropout (entropy) (second pass)",
+        "MC dropout (mutual information) (second pass)",
+    ]
+
+
 def test_classifier_with_dropout_gets_its_rows_and_is_no_member_of_anothers_ensemble(folder, data, tmp_path):
     dropping = open_subject(save_run(tmp_path / "run", data, seed=2, classifier_dropout=0.5))
     (table,) = method_tables([dropping], [open_subject(folder)], resamples=5)

@@ -59,17 +59,21 @@ def measure_scores(
 
 
 def method_tables(subjects: Sequence[Subject], others: Sequence[Subject], resamples: int) -> list[StudyTable]:
-    """Every method on the clean test images.
+    """Every method on the clean test images; then those that only a classifier trained with dropout allows.
 
     Args:
         subjects: each measured by itself; the ensemble of each is of all of them and of the others.
-        others: further classifiers trained like them.
+        others: further classifiers, for the ensemble where trained alike.
         resamples: of the bootstrap.
     """
-    measured = [_measure_subject(subject, _members(subject, (*subjects, *others)), resamples) for subject in subjects]
-    rows = tuple(Row(f"{name} ({_COSTS[name]})", _pooled([found[name] for found in measured])) for name in measured[0])
-    columns = (AUROC, Column(GAIN, "gain", digits=2), *RANKING[:-1], *AREAS, Column("ece", "ECE", 1, 3))
-    absent = [method.name for method in CLASSIFIER_METHODS if method.name not in measured[0]]
+    everyone = (*subjects, *others)
+    measured = [_measure_subject(subject, _members(subject, everyone), resamples) for subject in subjects]
+    further: dict[str, dict[str, dict[str, Figure]]] = {}
+    for other in others:
+        if other.drops and not subjects[0].drops:
+            found = _measure_subject(other, (), resamples)
+            further[other.trained_for] = {name: found[name] for name in found if name not in measured[0]}
+            further[other.trained_for][SOFTMAX] = found[SOFTMAX]
     note = (
         "In brackets what serving a score takes beside the classifier's own pass; gain: AUROC points above softmax "
         "confidence; each score is scaled to a probability on the calibration images, in its own order."
@@ -79,9 +83,25 @@ def method_tables(subjects: Sequence[Subject], others: Sequence[Subject], resamp
             " Most of a run's calibration images have trained the other members of its ensemble, whose scale, and so "
             "ECE, suffers from it; the ranking does not."
         )
+    elsewhere = {name for found in further.values() for name in found}
+    absent = [method.name for method in CLASSIFIER_METHODS if method.name not in measured[0].keys() | elsewhere]
     if absent:
         note += f" Not measured, for want of weights: {', '.join(absent)}."
-    return [StudyTable("Clean test images.", "score (cost)", columns, rows, note)]
+    pooled = {name: _pooled([found[name] for found in measured]) for name in measured[0]}
+    return [
+        _method_table("Clean test images.", pooled, note),
+        *(
+            _method_table(f"Clean test images, a classifier trained with {trained_for}.", found, "Gain over its own.")
+            for trained_for, found in further.items()
+        ),
+    ]
+
+
+def _method_table(title: str, found: Mapping[str, Mapping[str, Figure]], note: str) -> StudyTable:
+    order = [method.name for method in CLASSIFIER_METHODS if method.name in found]
+    rows = tuple(Row(f"{name} ({_COSTS[name]})", dict(found[name])) for name in order)
+    columns = (AUROC, Column(GAIN, "gain", digits=2), *RANKING[:-1], *AREAS, Column("ece", "ECE", 1, 3))
+    return StudyTable(title, "score (cost)", columns, rows, note)
 
 
 def _measure_subject(subject: Subject, members: Sequence[Subject], resamples: int) -> dict[str, dict[str, Figure]]:

@@ -10,7 +10,7 @@ from training.data.dataset import Split
 from training.data.images import to_images
 from training.outputs import Outputs
 from training.scores.odin import Odin, fit_odin
-from training.scores.passes import DROPOUTS, Pass, ensemble, flipped, mc_dropout
+from training.scores.passes import Pass, ensemble, flipped, mc_dropout
 from training.seeds import seed_torch
 from training.study.subject import Subject
 from trust.posthoc import softmax
@@ -35,7 +35,7 @@ class FurtherPasses:
         self._passes: dict[str, Pass] = {"flipped": flipped(subject.classifier)}
         odin = _fit_odin(subject)
         self._passes[f"odin temperature {odin.temperature:g} step {odin.step:.4f}"] = odin
-        if any(isinstance(module, DROPOUTS) for module in subject.classifier.modules()):
+        if subject.drops:
             self._passes[f"dropout {DROPOUT_PASSES} passes"] = mc_dropout(subject.classifier, DROPOUT_PASSES)
         if members:
             networks = [subject.classifier, *(member.classifier for member in members)]

@@ -15,7 +15,7 @@ from training.data.dataset import Dataset, Split
 from training.oracle.jury import CrossFit
 from training.outputs import CLEAN, OutputKey, Outputs, OutputStore, module_fingerprint, numpy_network
 from training.run import Run
-from training.scores.passes import Pass
+from training.scores.passes import DROPOUTS, Pass
 from training.steps import load_classifier, load_crossfit, open_dataset
 
 
@@ -43,6 +43,11 @@ class Subject:
         loss = {"cross_entropy": "cross entropy", "crl": "correctness ranking", "fmfp": "flat minima (FMFP)"}
         dropout = self.config.classifier_dropout
         return loss[self.config.classifier_loss] + (f", dropout {dropout:g}" if dropout else "")
+
+    @property
+    def drops(self) -> bool:
+        """Whether the classifier has dropout, so that several passes differ."""
+        return any(isinstance(module, DROPOUTS) for module in self.classifier.modules())
 
     def answers(self, split: Split) -> Answers:
         """Logits and features of some images; the arrays are memory-mapped."""
