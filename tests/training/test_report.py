@@ -51,6 +51,9 @@ def test_measures_are_those_computed_by_hand(hand):
     assert trust["fpr_at_95_tpr"]["value"] == 1 / 2  # at .3, where both right answers are in, so is one wrong one
     assert trust["brier_score"]["value"] == pytest.approx((0.1**2 + 0.8**2 + 0.7**2 + 0.2**2) / 4)
     assert (trust["tpr"]["value"], trust["tnr"]["value"]) == (1 / 2, 1 / 2)
+    # Right at .9 and .3, wrong at .8 and .2: means .1 apart, both variances .09.
+    assert trust["mean_kl"]["value"] == pytest.approx(0.1**2 / 0.09 / 2)
+    assert trust["bhattacharyya"]["value"] == pytest.approx(0.1**2 / (4 * 2 * 0.09))
     assert "75.0" in page
     assert f"{(0.1**2 + 0.8**2 + 0.7**2 + 0.2**2) / 4:.4f}" in page
 
@@ -131,6 +134,12 @@ def test_nothing_is_bold_where_all_are_as_good():
     methods = tuple(Method(name, content.trust, threshold=0.5) for name in ("trust", "softmax"))
     leaders = measure_content(replace(content, methods=methods), resamples=50).leaders
     assert set(leaders.values()) == {frozenset()}
+
+
+def test_separability_changes_with_the_scale_and_is_never_bold(whole):
+    for method in whole[1]["methods"].values():
+        assert not method["mean_kl"]["bold"]
+        assert not method["bhattacharyya"]["bold"]
 
 
 def test_tpr_and_tnr_trade_and_are_never_bold():

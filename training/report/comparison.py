@@ -1,7 +1,7 @@
 """Methods by measures: the tables one reads first."""
 
 from training.report.content import ReportContent
-from training.report.measures import DECISION, PROBABILITY, RANKING, SELECTIVE, Column, MeasureTable
+from training.report.measures import DECISION, PROBABILITY, RANKING, SELECTIVE, SEPARABILITY, Column, MeasureTable
 from training.report.section import Cell, Row, Section, Table, interval_cell, interval_numbers
 
 _GROUPS: dict[str, dict[str, Column]] = {
@@ -11,11 +11,12 @@ _GROUPS: dict[str, dict[str, Column]] = {
         **PROBABILITY,
         **DECISION,
     },
+    "Separability: how far apart lie the scores of right and of wrong answers?": SEPARABILITY,
 }
 
 
 def comparison_section(content: ReportContent, table: MeasureTable) -> Section:
-    """Three tables, the served method first, then by falling AUROC."""
+    """Four tables, the served method first, then by falling AUROC."""
     wrong = int((~content.correct).sum())
     words = [
         f"{len(content.methods)} trust scores of the same {len(content.target):,} answers, {wrong:,} of them wrong. "
@@ -23,7 +24,7 @@ def comparison_section(content: ReportContent, table: MeasureTable) -> Section:
         "the others by falling AUROC.",
         "Bold is the best value of a column and every value that is not significantly worse than it: the 95 % interval "
         "of the paired difference from the best holds zero. Where that is all of them, or where a column has no better "
-        "and worse of its own (TPR trades against TNR), nothing is bold.",
+        "and worse of its own (TPR trades against TNR, separability changes with the scale), nothing is bold.",
     ]
     return Section(
         "methods",

@@ -15,6 +15,7 @@ from training.metrics.calibration import brier_score, ece, nll
 from training.metrics.measure import Measure
 from training.metrics.ranking import aupr_error, aupr_success, auroc, fpr_at_95_tpr
 from training.metrics.selective import augrc, aurc, coverage_at_risk, e_aurc, risk_at_coverage, tnr, tpr
+from training.metrics.separability import bhattacharyya_distance, kl_divergence
 
 Floats = NDArray[np.float64]
 
@@ -62,11 +63,25 @@ PROBABILITY = {
     "brier_score": Column("Brier score", "", 4, brier_score, "mean squared error of the probability"),
     "nll": Column("NLL", "", 4, nll, "mean negative log-likelihood in nats"),
 }
+SEPARABILITY = {
+    "mean_kl": Column(
+        "Mean KL",
+        "",
+        2,
+        kl_divergence,
+        "divergence in nats of normal distributions fitted to right and wrong answers",
+    ),
+    "bhattacharyya": Column(
+        "Bhattacharyya", "", 3, bhattacharyya_distance, "distance of the same two; both depend on the score's scale"
+    ),
+}
 DECISION = {
     "tpr": Column("TPR", "%", 1, tpr, "share of the right answers that are trusted"),
     "tnr": Column("TNR", "%", 1, tnr, "share of the wrong answers that are not trusted"),
 }
-COLUMNS: dict[str, Column] = {**RANKING, **SELECTIVE, **PROBABILITY, **DECISION}
+COLUMNS: dict[str, Column] = {**RANKING, **SELECTIVE, **PROBABILITY, **SEPARABILITY, **DECISION}
+_UNRANKED = DECISION.keys() | SEPARABILITY.keys()
+"""A threshold trades one of these for the other, a change of scale raises others: none is best."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +126,14 @@ def measure_table(
             for key, measure in measures.items()
         }
     leaders = {
-        key: frozenset() if key in DECISION else _leaders(key, column.measure.higher_is_better, intervals, resampled)
+        key: frozenset() if key in _UNRANKED else _leaders(key, column.measure.higher_is_better, intervals, resampled)
         for key, column in COLUMNS.items()
     }
     return MeasureTable(intervals, leaders, resamples)
 
 
 def _measures(score: Score) -> dict[str, Measure[Any]]:
-    columns = {**RANKING, **SELECTIVE, **(PROBABILITY if score.probability else {})}
+    columns = {**RANKING, **SELECTIVE, **SEPARABILITY, **(PROBABILITY if score.probability else {})}
     measures: dict[str, Measure[Any]] = {key: column.measure for key, column in columns.items()}
     if score.threshold is not None:
         measures |= {"tpr": tpr.at(threshold=score.threshold), "tnr": tnr.at(threshold=score.threshold)}
