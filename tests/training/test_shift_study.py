@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from training.cli import app
+from training.commands.shift import shift_study
 from training.config import TrainingConfig
 from training.shift.cell import CellConfig, condition_figures
 from training.shift.corruptions import NAMELESS_SHARES
@@ -65,6 +66,14 @@ def test_cell_that_was_not_measured_is_measured_from_the_weights_that_are_there(
     (folder / "cell.json").unlink()
     assert json.dumps(run_study(config, [SPLIT], [4], 20, ["prototype"])) == json.dumps(first)
     assert {path: path.stat().st_mtime_ns for path in folder.glob("oracle-*.pt")} == weights
+
+
+def test_splits_and_seeds_are_named_one_after_the_other():
+    command, bound, _ = app.parse_args(
+        ["shift-study", "--splits", "random-0", SPLIT, "--seeds", "0", "1", "--mixes", "prototype"]
+    )
+    assert command is shift_study
+    assert (bound.kwargs["splits"], bound.kwargs["seeds"]) == (("random-0", SPLIT), (0, 1))
 
 
 def test_unknown_split_is_refused_before_anything_is_trained(tmp_path):

@@ -11,14 +11,16 @@ from training.shift.splits import SPLITS
 from training.shift.study import run_study
 from training.shift.study_tables import study_tables, write_tables
 
+_SEVERAL = Parameter(consume_multiple=True, negative_iterable="")
+
 
 def shift_study(
     *,
     config: Annotated[TrainingConfig, Parameter(name="*")] = TrainingConfig(),  # noqa: B008
-    splits: tuple[str, ...] = tuple(SPLITS)[1:],
-    seeds: tuple[int, ...] = (0, 1, 2),
+    splits: Annotated[tuple[str, ...], _SEVERAL] = tuple(SPLITS)[1:],
+    seeds: Annotated[tuple[int, ...], _SEVERAL] = (0, 1, 2),
     images: int = 1000,
-    mixes: tuple[str, ...] = (),
+    mixes: Annotated[tuple[str, ...], _SEVERAL] = (),
     to: Path | None = None,
 ) -> None:
     """Train and measure classifier and oracle on several splits of the kinds of corruption, each with several seeds.
