@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
     max_feedback_bytes: int = Field(1_000_000, ge=1, description="largest body of POST /feedback, in bytes; then 413")
     max_feedback_items: int = Field(1000, ge=1, description="most labels in one POST /feedback; then 413")
+    class_series_limit: int = Field(
+        1000, ge=0, description="most classes with metrics of their own; the rest counts as (other)"
+    )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
 
