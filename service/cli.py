@@ -20,6 +20,7 @@ from service.console import answer_line, answer_table, banner, print_inspection
 from service.local import answer_files
 from service.logs import configure_logging
 from service.settings import Settings, SettingsError, load_settings
+from service.workers import serve_workers
 from trust.manifest import BundleError
 
 GRACEFUL_SECONDS = 10
@@ -61,7 +62,10 @@ def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None
     settings = load_settings(**(flags or {}))
     configure_logging(settings.log_level)
     listener = _listen(settings.host, settings.port)
-    failure = _serve_workers(settings, listener) if settings.workers > 1 else _serve_here(settings, listener)
+    if settings.workers > 1:
+        failure = serve_workers(settings, listener, _server_options(settings))
+    else:
+        failure = _serve_here(settings, listener)
     if failure is not None:
         sys.exit(f"trustserve: {failure}")
 
@@ -126,13 +130,6 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     return str(failures[0]) if failures else None
-
-
-def _serve_workers(settings: Settings, listener: socket.socket) -> str | None:
-    # Not at the top: it needs Unix, and one process does not.
-    from service.workers import serve_workers
-
-    return serve_workers(settings, listener, _server_options(settings))
 
 
 def _server_options(settings: Settings) -> dict[str, Any]:

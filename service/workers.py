@@ -1,9 +1,8 @@
 """Several worker processes behind one socket, under uvicorn's supervisor: it starts, replaces and ends them.
 
-A bundle that cannot be opened ends them all, as it ends a single one. Needs Unix.
+A bundle that cannot be opened ends them all, as it ends a single one.
 """
 
-import fcntl
 import multiprocessing
 import os
 import shutil
@@ -17,10 +16,11 @@ from itertools import count
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from filelock import FileLock, Timeout
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.app import create_app
@@ -35,8 +35,8 @@ from service.settings import Settings
 # five seconds after which uvicorn would take it for hung, and start another.
 HUNG_SECONDS = 60
 
-_locks: list[IO[str]] = []
-"""Open for as long as the process lives."""
+_held: list[FileLock] = []
+"""A lock ends with its object; this one ends with the process."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,13 @@ def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQ
 def _take_slot(folder: Path) -> int:
     """The lowest number that no living worker has; the system gives it back, however this process ends."""
     for slot in count():
-        lock = (folder / f"worker-{slot}.lock").open("w")
+        lock = FileLock(folder / f"worker-{slot}.lock")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            _locks.append(lock)
-            return slot
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _held.append(lock)
+        return slot
     raise AssertionError("count() does not end")
 
 
