@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.answer import Answer
-from service.documentation import EXAMPLES, PREDICT_REQUEST, error_responses
+from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
+from service.monitor.pool import Pool, leave
+from service.monitor_routes import add_monitor
 from service.problems import add_problem_handlers
 from service.request_id import RequestId
 from service.schemas import Health, ModelName, ModelReport, Prediction, Ready, Welcome
@@ -28,27 +30,37 @@ LINKS = {
     "docs": "/docs",
     "model": "/model",
     "metrics": "/metrics",
+    "feedback": "/feedback",
+    "monitor": "/monitor",
     "alive": "/healthz",
     "ready": "/readyz",
 }
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
-def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: OnFailure | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    on_ready: OnReady | None = None,
+    on_failure: OnFailure | None = None,
+    pool: Pool | None = None,
+) -> FastAPI:
     """The service as an ASGI app; its lifespan opens the bundle in the background.
 
     Args:
         settings: every choice the operator has.
         on_ready: called with the bundle once it answers.
         on_failure: called with the error if the bundle cannot be opened; /readyz says it too.
+        pool: this worker's place where there are several, already joined.
     """
-    metrics = Metrics(settings.reward, settings.penalty)
+    metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
     engine = Engine(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with engine.running(on_ready, on_failure):
             yield
+        if pool is not None:
+            leave(pool)
 
     # Swagger's script from this process, not from a CDN: docs that draw where there is no internet.
     app = FastAPIOffline(
@@ -63,6 +75,7 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
     app.add_middleware(RequestId)
     add_problem_handlers(app)
     _add_predict(app, settings, engine, metrics)
+    add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
     return app
 
@@ -72,7 +85,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
         "/predict",
         response_model=Prediction,
         response_model_exclude_none=True,
-        responses=error_responses(*EXAMPLES),
+        responses=error_responses(*PREDICT_ERRORS),
         openapi_extra=PREDICT_REQUEST,
         tags=["predict"],
     )
@@ -87,7 +100,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             with_probabilities = _wants_probabilities(request)
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
-            metrics.observe(answer)
+            engine.live.observe(request.state.request_id, answer)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
 
@@ -124,7 +137,7 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
     def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+        return Response(encode(metrics.shown), headers={"Content-Type": content_type})
 
 
 def _wants_probabilities(request: Request) -> bool:
