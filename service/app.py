@@ -11,6 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.answer import Answer
+from service.captures.folder import CaptureFolder
+from service.captures.reservoir import Captures, Limits
+from service.captures.routes import add_captures
 from service.documentation import EXAMPLES, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
@@ -44,11 +47,14 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
     """
     metrics = Metrics(settings.reward, settings.penalty)
     engine = Engine(settings, metrics)
+    folder = CaptureFolder(settings.state / "captures")
+    captures = Captures(folder, _capture_limits(settings), metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with engine.running(on_ready, on_failure):
-            yield
+        with captures.running():
+            async with engine.running(on_ready, on_failure):
+                yield
 
     # Swagger's script from this process, not from a CDN: docs that draw where there is no internet.
     app = FastAPIOffline(
@@ -62,12 +68,19 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
     )
     app.add_middleware(RequestId)
     add_problem_handlers(app)
-    _add_predict(app, settings, engine, metrics)
+    _add_predict(app, settings, engine, metrics, captures)
     _add_pages(app, engine, metrics)
+    if settings.admin_token is not None:
+        add_captures(app, folder, settings.admin_token)
     return app
 
 
-def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics) -> None:
+def _capture_limits(settings: Settings) -> Limits:
+    seconds, size = settings.captures_hours * 3600, settings.captures_mib * 2**20
+    return Limits(settings.captures, seconds, size, settings.max_image_pixels)
+
+
+def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics, captures: Captures) -> None:
     @app.post(
         "/predict",
         response_model=Prediction,
@@ -88,6 +101,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
             metrics.observe(answer)
+            captures.offer(request.state.request_id, answer, engine.bundle.manifest, data)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from service.errors import (
+    CaptureUnknown,
     ImageHasTooManyPixels,
     ImageMissing,
     ImageTooLarge,
@@ -12,6 +13,7 @@ from service.errors import (
     Overloaded,
     ParameterInvalid,
     ServiceError,
+    Unauthorized,
     UploadMalformed,
 )
 from service.problems import MEDIA_TYPE, problem_type
@@ -34,6 +36,11 @@ EXAMPLES: dict[type[ServiceError], str] = {
     NotReady: "opening the bundle models/fashion-mnist; try again shortly",
     Overloaded: "256 images are waiting, limit is 256; try again shortly",
     ServiceError: "something unexpected happened; the log has it under this request_id",
+}
+
+ADMIN_EXAMPLES: dict[type[ServiceError], str] = {
+    Unauthorized: "this is the operator's; send the admin token as `Authorization: Bearer ...`",
+    CaptureUnknown: "no image is kept under 3f0c1d3c; /captures lists those that are",
 }
 
 PREDICT_REQUEST: dict[str, Any] = {
@@ -88,7 +95,7 @@ def error_responses(*errors: type[ServiceError]) -> Responses:
                 type=problem_type(error),
                 title=error.title,
                 status=error.status_code,
-                detail=EXAMPLES[error],
+                detail=(EXAMPLES | ADMIN_EXAMPLES)[error],
                 request_id="3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f",
             ).model_dump(),
         }

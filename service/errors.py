@@ -53,6 +53,23 @@ class ClientGone(ServiceError):
     reason = "client_gone"
 
 
+class Unauthorized(ServiceError):
+    """The route is the operator's, and the request does not show the admin token."""
+
+    status_code = 401
+    title = "Unauthorized"
+    reason = "unauthorized"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="trustserve"'}
+
+
+class CaptureUnknown(ServiceError):
+    """No image is kept under this request id."""
+
+    status_code = 404
+    title = "No such capture"
+    reason = "capture_unknown"
+
+
 class ImageTooLarge(ServiceError):
     """The file has more bytes than allowed."""
 

@@ -68,6 +68,10 @@ class Metrics:
         self._queue_length = Gauge("trust_queue_length", "Images that wait for a batch.", registry=registry)
         errors = Counter("trust_errors", "POST /predict without an answer, by reason.", ["reason"], registry=registry)
         self._errors = {error.reason: errors.labels(error.reason) for error in error_classes()}
+        self.captures = Gauge("trust_captures", "Images kept for investigation.", registry=registry)
+        self.captures_dropped = Counter(
+            "trust_captures_dropped", "Images to be captured that could not be.", ["reason"], registry=registry
+        )
         self._model_info = Gauge(
             "trust_model_info", "1 for the model that answers.", ["name", "version", "provider"], registry=registry
         )
