@@ -45,6 +45,17 @@ class Settings(BaseSettings):
     reward: float = Field(1.0, gt=0, description="exponent of the confidence of right answers in question-answer trust")
     penalty: float = Field(1.0, gt=0, description="exponent of the doubt of wrong answers in question-answer trust")
     state: Path = Field(Path("state"), description="folder of what outlives a restart; its files are made when needed")
+    journal: str | None = Field(
+        None,
+        pattern=r"^(off|sqlite:///.+|postgresql://.+)$",
+        description="where answers wait for labels: sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME, or off; "
+        "unset: journal.sqlite in the state folder",
+    )
+    journal_days: int = Field(30, ge=1, description="days after which an answer leaves the journal")
+    journal_rows: int = Field(1_000_000, ge=1, description="most answers in the journal; the oldest leave first")
+    journal_buffer: int = Field(
+        10_000, ge=1, description="most answers that wait to be written to the journal; beyond, they are not kept"
+    )
     captures: int = Field(
         0, ge=0, le=1000, description="images kept for investigation, for each class and decision; 0: none"
     )
@@ -56,8 +67,15 @@ class Settings(BaseSettings):
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
 
+    @property
+    def journal_url(self) -> str | None:
+        """The journal's database; None: there is to be no journal."""
+        if self.journal == "off":
+            return None
+        return self.journal or f"sqlite:///{self.state / 'journal.sqlite'}"
 
-_SECRETS = {"admin_token"}
+
+_SECRETS = {"admin_token", "journal"}  # a database URL may hold a password
 
 
 def load_settings(**flags: Any) -> Settings:
