@@ -78,8 +78,8 @@ def mean_estimate(
     return _normal(total / count, math.sqrt(_variance(count, total, squares) / count), count, limits)
 
 
-def ratio_estimate(successes: int, n: int) -> Estimate | None:
-    """Share of successes among n with Wilson's interval, which stays honest near 0 and 1; None without any.
+def ratio_estimate(successes: float, n: float) -> Estimate | None:
+    """Share of successes among n, or an effective number of them, with Wilson's interval, which stays honest near 0 and 1; None without any.
 
     Wilson, "Probable Inference", JASA 1927.
 
@@ -93,7 +93,7 @@ def ratio_estimate(successes: int, n: int) -> Estimate | None:
     centre = (successes + z2 / 2) / (n + z2)
     half = Z_95 * math.sqrt(share * (1 - share) * n + z2 / 4) / (n + z2)
     error = math.sqrt(share * (1 - share) / n)
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), error, n)
+    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), error, round(n))
 
 
 def prediction_powered(count: int, total: float, squares: float, labelled: LabelSums) -> Estimate | None:

@@ -1,13 +1,12 @@
 """What the live traffic is compared with: the answers to the bundle's reference images, summed as the live ones are."""
 
 import math
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import Bundle
+from service.bundle import Bundle, read_reference
 from service.monitor.window import Sums
 from trust.head import decide
 from trust.manifest import REFERENCE, BundleError, Threshold
@@ -27,7 +26,7 @@ class Reference:
     """(M,), or None where the bundle measures none."""
 
 
-def read_reference(bundle: Bundle, threshold: Threshold, reward: float, penalty: float, classes: int) -> Reference:
+def sum_reference(bundle: Bundle, threshold: Threshold, reward: float, penalty: float, classes: int) -> Reference:
     """The reference of a bundle, under the threshold in force and the exponents of question-answer trust.
 
     Args:
@@ -36,14 +35,9 @@ def read_reference(bundle: Bundle, threshold: Threshold, reward: float, penalty:
     Raises:
         BundleError: the file is none of arrays, or lacks one.
     """
-    path = bundle.path / REFERENCE
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            rows = dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} is not a file of arrays: {error}; export the bundle again") from error
+    rows = read_reference(bundle)
     if absent := _COLUMNS - rows.keys():
-        raise BundleError(f"{path} lacks {sorted(absent)}; export the bundle again")
+        raise BundleError(f"{bundle.path / REFERENCE} lacks {sorted(absent)}; export the bundle again")
     trust, confidence = rows["trust"].astype(float), rows["confidence"].astype(float)
     predicted = rows["predicted"].astype(int)
     columns = np.column_stack(
