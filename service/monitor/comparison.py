@@ -7,18 +7,22 @@ import numpy as np
 
 from service.monitor.contributions import ClassSums, Contributions, contributions
 from service.monitor.drift import LEVEL, Drift, chi_square, jensen_shannon, ks, psi, wasserstein
-from service.monitor.reference import Reference
 from service.monitor.window import BINS, Sums
 
 Distances = dict[str, dict[str, Drift]]
 
 
-def distances(live: Sums, reference: Reference) -> Distances:
-    """Distances by score and statistic, of at least one answer; `novelty` only where the bundle measures it."""
+def distances(live: Sums, reference: Sums, novelties: int) -> Distances:
+    """Distances by score and statistic, of at least one answer; `novelty` only where the bundle measures it.
+
+    Args:
+        live, reference: sums over the same classes.
+        novelties: reference images whose novelty is known.
+    """
     found: Distances = {}
     for score, bins, expected in (
-        ("trust", live.trust_bins, reference.sums.trust_bins),
-        ("confidence", live.confidence_bins, reference.sums.confidence_bins),
+        ("trust", live.trust_bins, reference.trust_bins),
+        ("confidence", live.confidence_bins, reference.confidence_bins),
     ):
         found[score] = {
             "psi": psi(bins, expected),
@@ -26,16 +30,16 @@ def distances(live: Sums, reference: Reference) -> Distances:
             "wasserstein": wasserstein(bins, expected, width=1 / BINS),
             "jensen_shannon": jensen_shannon(bins, expected),
         }
-    mix = live.by_class("answers"), reference.sums.by_class("answers")
+    mix = live.by_class("answers"), reference.by_class("answers")
     found["predicted"] = {"chi_square": chi_square(*mix), "psi": psi(*mix)}
     count, total = live.p_values.tolist()
-    if reference.novelty is not None and count > 0:
-        found["novelty"] = {"p_value_drop": p_value_drop(count, total, len(reference.novelty))}
+    if novelties and count > 0:
+        found["novelty"] = {"p_value_drop": p_value_drop(count, total, novelties)}
     return found
 
 
 def p_value_drop(count: float, total: float, images: int) -> Drift:
-    """How far the mean conformal p-value of novelty lies below 1/2, where it is while the images are like the reference.
+    """How far the mean conformal p-value of novelty lies below 1/2, its mean while images are like the reference.
 
     Uniform p-values have variance 1/12; the reference's images are a sample too, hence 1/N + 1/M.
 
@@ -46,9 +50,9 @@ def p_value_drop(count: float, total: float, images: int) -> Drift:
     return Drift(0.5 - total / count, NormalDist().inv_cdf(LEVEL) * math.sqrt(noise))
 
 
-def change(live: Sums, reference: Reference) -> Contributions:
+def change(live: Sums, reference: Sums) -> Contributions:
     """Change of the NetTrustScore estimate since the reference, taken apart by predicted class."""
-    return contributions(_class_sums(live), _class_sums(reference.sums))
+    return contributions(_class_sums(live), _class_sums(reference))
 
 
 def _class_sums(sums: Sums) -> ClassSums:

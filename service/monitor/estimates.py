@@ -79,9 +79,9 @@ def mean_estimate(
 
 
 def ratio_estimate(successes: float, n: float) -> Estimate | None:
-    """Share of successes among n, or an effective number of them, with Wilson's interval, which stays honest near 0 and 1; None without any.
+    """Share of successes among n with Wilson's interval, which stays honest near 0 and 1; None without any.
 
-    Wilson, "Probable Inference", JASA 1927.
+    Wilson, "Probable Inference", JASA 1927. Both may be effective numbers, not whole ones.
 
     >>> found = ratio_estimate(0, 10)
     >>> found.value, found.low, round(found.high, 4)

@@ -13,7 +13,6 @@ from service.monitor.window import Floats, Sums
 from trust.manifest import Threshold
 from trust.score import question_answer_trust
 
-
 Rows = NDArray[np.bool_]
 
 
@@ -69,7 +68,9 @@ class LabelledWindow:
         rows = [(name, target == index) for index, name in enumerate(names)]
         return [
             TargetClass(
-                label=name, accuracy=self._share(self._correct, row), net_trust_score=self._mean(self._question_answer, row)
+                label=name,
+                accuracy=self._share(self._correct, row),
+                net_trust_score=self._mean(self._question_answer, row),
             )
             for name, row in rows
         ]

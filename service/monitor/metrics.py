@@ -20,9 +20,10 @@ from prometheus_client import (
 from service.answer import Answer
 from service.bundle import Bundle, read_reference
 from service.errors import FeedbackError, ServiceError, error_classes
+from service.journal.records import JournalCounts
 from service.monitor.alarm_metrics import AlarmMetrics
 from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
-from service.monitor.journal_metrics import JournalCounts, JournalMetrics
+from service.monitor.journal_metrics import JournalMetrics
 from service.monitor.labelled_metrics import LabelledAnswer, LabelledMetrics
 from service.monitor.labels import class_labels
 from service.monitor.reference_metrics import ReferenceMetrics

@@ -1,15 +1,32 @@
 """GET /monitor: one window's sums become figures, each with its interval or as insufficient data."""
 
 import re
-from collections.abc import Sequence
+from typing import Literal
 
 from service.errors import ParameterInvalid
+from service.journal.records import LabelledColumns
 from service.monitor.comparison import change, distances
 from service.monitor.estimates import mean_estimate, ratio_estimate
 from service.monitor.figures import INSUFFICIENT, Figures
-from service.monitor.reference import Reference
-from service.monitor.schemas import Change, Contribution, Distance, Drift, Figure, PredictedClass, Traffic
+from service.monitor.labelled import LabelledWindow
+from service.monitor.schemas import (
+    Alarm,
+    Change,
+    Contribution,
+    Distance,
+    Drift,
+    Figure,
+    Labels,
+    MonitorReport,
+    PredictedClass,
+    Span,
+    TargetClass,
+    Traffic,
+    Where,
+)
+from service.monitor.subject import Subject
 from service.monitor.window import LONGEST_SECONDS, SHORTEST_SECONDS, Sums
+from service.schemas import ModelName
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"([0-9]{1,9})([smhd])")
@@ -33,7 +50,50 @@ def window_seconds(asked: str) -> int:
     return seconds
 
 
-def traffic(sums: Sums, figures: Figures) -> Traffic:
+def monitor_report(
+    subject: Subject,
+    span: Span,
+    sums: Sums,
+    labelled: LabelledColumns | Literal["journal off", "journal away"],
+    alarms: dict[str, Alarm],
+    minimum: int,
+) -> MonitorReport:
+    """Everything that is known of one window.
+
+    Args:
+        subject: what is monitored.
+        span: the window.
+        sums: of its answers.
+        labelled: those of them that have a label, or why nobody knows.
+        alarms: as they stand.
+        minimum: fewest answers, or labels, that a figure rests on.
+    """
+    figures = Figures(minimum)
+    by_target: list[TargetClass] = []
+    if isinstance(labelled, str):
+        labels = Labels(state=labelled)
+    else:
+        window = LabelledWindow(labelled, subject.reward, subject.penalty, figures)
+        labels, by_target = window.labels(sums, subject.threshold), window.by_target(subject.names)
+    return MonitorReport(
+        model=ModelName(name=subject.manifest.name, version=subject.manifest.version),
+        window=span,
+        minimum=minimum,
+        answers=round(sums.total("answers")),
+        traffic=_traffic(sums, figures),
+        labels=labels,
+        where=Where(
+            by_predicted=[_predicted(sums, index, name, figures) for index, name in enumerate(subject.names)],
+            by_target=by_target,
+            change=_change(sums, subject, figures),
+        ),
+        drift=_drift(sums, subject, figures),
+        alarms=alarms,
+        reference=subject.manifest.reference,
+    )
+
+
+def _traffic(sums: Sums, figures: Figures) -> Traffic:
     """What the answers say by themselves."""
     answers, trusted = (round(sums.total("answers", trusted)) for trusted in (None, True))
     trust = _mean(sums, figures, "trust")
@@ -49,26 +109,21 @@ def traffic(sums: Sums, figures: Figures) -> Traffic:
     )
 
 
-def by_predicted(sums: Sums, names: Sequence[str], figures: Figures) -> list[PredictedClass]:
-    """The spectrum by predicted class."""
-    return [_predicted(sums, index, name, figures) for index, name in enumerate(names)]
-
-
-def change_by_class(sums: Sums, reference: Reference, names: Sequence[str], figures: Figures) -> Change:
+def _change(sums: Sums, subject: Subject, figures: Figures) -> Change:
     """Contribution of every predicted class to the change since the reference."""
     answers = round(sums.total("answers"))
     if answers < figures.minimum:
         return Change(state=INSUFFICIENT, answers=answers)
-    found = change(sums, reference)
+    found = change(sums, subject.reference)
     mix_significant, within_significant = found.significant()
     columns = (found.mix, mix_significant, found.within, within_significant)
-    rows = zip(names, *(column.tolist() for column in columns), strict=True)
+    rows = zip(subject.names, *(column.tolist() for column in columns), strict=True)
     fields = ("label", "mix", "mix_significant", "within", "within_significant")
     classes = [Contribution(**dict(zip(fields, row, strict=True))) for row in rows]
     return Change(state="ok", answers=answers, value=found.change, classes=classes)
 
 
-def drift(sums: Sums, reference: Reference, figures: Figures) -> Drift:
+def _drift(sums: Sums, subject: Subject, figures: Figures) -> Drift:
     """Distances from the reference, by score and statistic."""
     answers = round(sums.total("answers"))
     if answers < figures.minimum:
@@ -78,7 +133,7 @@ def drift(sums: Sums, reference: Reference, figures: Figures) -> Drift:
             name: Distance(value=found.value, threshold=found.threshold, exceeded=found.exceeded)
             for name, found in statistics.items()
         }
-        for score, statistics in distances(sums, reference).items()
+        for score, statistics in distances(sums, subject.reference, len(subject.novelties)).items()
     }
     return Drift(state="ok", answers=answers, scores=scores)
 

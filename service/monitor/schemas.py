@@ -141,13 +141,14 @@ class Where(BaseModel):
 
 
 class Alarm(BaseModel):
-    """One alarm, as this worker has it."""
+    """One alarm, as that worker has it where it stands worst."""
 
     active: bool
     level: float = Field(description="log10 of the e-statistic; while active, as it was when the alarm was raised")
     threshold: float = Field(description="level at which it is raised")
     raised_at: datetime | None = Field(None, description="last time")
-    watches: str = Field(description="the least mean that is as promised, and of what")
+    watches: str = Field(description="the mean of what, against what")
+    least_mean: float = Field(description="the least that is as promised")
 
 
 class MonitorReport(BaseModel):

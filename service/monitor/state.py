@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -93,14 +94,18 @@ class StateFile:
             os.unlink(draft)
             raise
 
-    def siblings(self) -> Iterator[Arrays]:
-        """What the other workers saved last, also those that are no more; an unreadable file is its owner's to mend."""
+    def siblings(self, fresh_seconds: float | None = None) -> Iterator[Arrays]:
+        """What the other workers saved last, also those that are no more; an unreadable file is its owner's to mend.
+
+        Args:
+            fresh_seconds: leave out what was saved longer ago.
+        """
         for path in sorted(self._folder.glob("*.npz")):
-            if path != self.path:
-                try:
+            try:
+                if path != self.path and (fresh_seconds is None or time.time() - path.stat().st_mtime <= fresh_seconds):
                     yield _read(path)
-                except ValueError as error:
-                    _logger.debug("%s is passed over: %s", path, error)
+            except (OSError, ValueError) as error:
+                _logger.debug("%s is passed over: %s", path, error)
 
     def close(self) -> None:
         """Frees the slot."""

@@ -89,3 +89,32 @@ class Watch:
         if (detector.mu0, detector.a) == (self._detector.mu0, self._detector.a):
             self._detector, self.active, self.raised_at = detector, active, raised_at
             self._sum, self._count = block
+
+
+class LabelWatch(Watch):
+    """Watches the answers that labels show to be right or wrong.
+
+    Reviewers may prefer some answers, so each is shown to the detector as mu0 + (s / p) (correct - mu0), with p its
+    sampling probability and s the smallest one before it: on average over the choice that is s (correct - mu0), alike
+    for every answer, and the promise holds whatever the reviewers choose. Where every answer is labelled, s / p is 1.
+    """
+
+    def __init__(self, name: str, mu0: float, run_length: float, block: int) -> None:
+        super().__init__(name, mu0, run_length, block)
+        self._smallest = 1.0
+
+    def update_labelled(self, correct: bool, sampling_probability: float, now: float) -> bool:
+        """Takes one labelled answer; True where it raises the alarm."""
+        share = min(1.0, self._smallest / sampling_probability)
+        self._smallest = min(self._smallest, sampling_probability)
+        return self.update(self.mu0 + share * (correct - self.mu0), now)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"smallest": self._smallest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        smallest = state.get("smallest")
+        if not isinstance(smallest, float) or not 0 < smallest <= 1:
+            raise ValueError(f"state of alarm {self.name} has smallest sampling probability {smallest!r}")
+        super().restore(state)
+        self._smallest = smallest
