@@ -1,7 +1,7 @@
 """How far the live traffic is from the reference, from counts over the same fixed bins, (B,) each.
 
 Thresholds are what 1 % of windows exceed where nothing changed; they widen as there are fewer answers. The usual 0.1
-and 0.25 for PSI do not: at 100 answers chance alone exceeds them, at 100,000 they miss what is plain.
+and 0.25 for PSI do not: over 20 bins chance alone exceeds 0.1 with 100 answers, and 100,000 show far smaller changes.
 """
 
 import math
@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from service.monitor.quantiles import chi_square_quantile
 
 LEVEL = 0.99
+
+LEAST_EXPECTED = 5
+"""Answers in a bin, on each side, for chi-square to have its distribution (Cochran, 1954)."""
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +81,7 @@ def wasserstein(live: ArrayLike, reference: ArrayLike, width: float) -> Drift:
 def jensen_shannon(live: ArrayLike, reference: ArrayLike) -> Drift:
     """Jensen-Shannon distance, the root of the divergence in bits, in [0, 1].
 
-    Where nothing changed the divergence is close to sum (p - q)^2 / q / (8 ln 2), whence the threshold
-    sqrt((1/N + 1/M) chi2(B - 1, .99) / (8 ln 2)).
+    Without a threshold: where bins are nearly empty chance moves it in ways that no simple limit covers. Use PSI's.
 
     >>> jensen_shannon([5, 0], [0, 5]).value    # nothing in common
     1.0
@@ -88,22 +90,22 @@ def jensen_shannon(live: ArrayLike, reference: ArrayLike) -> Drift:
     p, q = live / live.sum(), reference / reference.sum()
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    limit = _noise(live, reference) * _chi_square_limit(live.size) / (8 * math.log(2))
-    return Drift(math.sqrt(max(0.0, divergence)), math.sqrt(limit))
+    return Drift(math.sqrt(max(0.0, divergence)), None)
 
 
 def chi_square(live: ArrayLike, reference: ArrayLike) -> Drift:
-    """Pearson's statistic that both are drawn alike: for the mix of predicted classes. Bins empty in both are left out.
+    """Pearson's statistic that both are drawn alike: for the mix of predicted classes.
+
+    Bins too rare to be compared one by one are compared as one, without which chance would exceed the threshold far
+    more often than it should; where that leaves a single bin there is no threshold.
 
     >>> round(chi_square([10, 30], [20, 20]).value, 4)    # 4 cells, 5 off the expected 15 25 15 25: 2 (25/15 + 25/25)
     5.3333
     """
-    live, reference = _counts(live, reference)
-    seen = live + reference > 0
-    live, reference = live[seen], reference[seen]
+    live, reference = _pool_rare(*_counts(live, reference))
     ratio = math.sqrt(reference.sum() / live.sum())
     statistic = float(((live * ratio - reference / ratio) ** 2 / (live + reference)).sum())
-    return Drift(statistic, _chi_square_limit(live.size))
+    return Drift(statistic, _chi_square_limit(live.size) if live.size > 1 else None)
 
 
 def _counts(live: ArrayLike, reference: ArrayLike) -> tuple[Floats, Floats]:
@@ -126,8 +128,17 @@ def _noise(live: Floats, reference: Floats) -> float:
 
 
 def _chi_square_limit(bins: int) -> float:
-    """0 for a single bin, in which nothing can differ."""
-    return chi_square_quantile(LEVEL, bins - 1) if bins > 1 else 0.0
+    return chi_square_quantile(LEVEL, bins - 1)
+
+
+def _pool_rare(live: Floats, reference: Floats) -> tuple[Floats, Floats]:
+    """The bins in which enough answers are expected on both sides, and one more with all others, if they have any."""
+    both = live + reference
+    expected = both * min(live.sum(), reference.sum()) / both.sum()
+    rare = expected < LEAST_EXPECTED
+    live, reference = (np.append(counts[~rare], counts[rare].sum()) for counts in (live, reference))
+    seen = live + reference > 0
+    return live[seen], reference[seen]
 
 
 def _relative_entropy(p: Floats, q: Floats) -> float:
