@@ -32,7 +32,7 @@ results: .venvs/dev/.ready
 	@.venvs/dev/bin/trustserve-train study $(ARGS)
 
 test: .venvs/dev/.ready
-	@.ci/system-packages prometheus dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus postgresql dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
 
 lint: .venvs/dev/.ready

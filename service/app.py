@@ -14,11 +14,12 @@ from service.answer import Answer
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
 from service.captures.routes import add_captures
-from service.documentation import EXAMPLES, PREDICT_REQUEST, error_responses
+from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
+from service.monitor_routes import add_monitor
 from service.problems import add_problem_handlers
 from service.request_id import RequestId
 from service.schemas import Health, ModelName, ModelReport, Prediction, Ready, Welcome
@@ -31,6 +32,8 @@ LINKS = {
     "docs": "/docs",
     "model": "/model",
     "metrics": "/metrics",
+    "feedback": "/feedback",
+    "monitor": "/monitor",
     "alive": "/healthz",
     "ready": "/readyz",
 }
@@ -45,7 +48,7 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
         on_ready: called with the bundle once it answers.
         on_failure: called with the error if the bundle cannot be opened; /readyz says it too.
     """
-    metrics = Metrics(settings.reward, settings.penalty)
+    metrics = Metrics(settings.class_series_limit, settings.max_queue)
     engine = Engine(settings, metrics)
     folder = CaptureFolder(settings.state / "captures")
     captures = Captures(folder, _capture_limits(settings), metrics)
@@ -69,6 +72,7 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
     app.add_middleware(RequestId)
     add_problem_handlers(app)
     _add_predict(app, settings, engine, metrics, captures)
+    add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
     if settings.admin_token is not None:
         add_captures(app, folder, settings.admin_token)
@@ -85,7 +89,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
         "/predict",
         response_model=Prediction,
         response_model_exclude_none=True,
-        responses=error_responses(*EXAMPLES),
+        responses=error_responses(*PREDICT_ERRORS),
         openapi_extra=PREDICT_REQUEST,
         tags=["predict"],
     )
@@ -100,7 +104,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             with_probabilities = _wants_probabilities(request)
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
-            metrics.observe(answer)
+            engine.live.observe(request.state.request_id, answer)
             captures.offer(request.state.request_id, answer, engine.bundle.manifest, data)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")

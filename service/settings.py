@@ -56,6 +56,20 @@ class Settings(BaseSettings):
     journal_buffer: int = Field(
         10_000, ge=1, description="most answers that wait to be written to the journal; beyond, they are not kept"
     )
+    monitor_minimum: int = Field(
+        100, ge=2, description="fewest answers, or labels, from which /monitor gives a figure; below: insufficient data"
+    )
+    tolerated_drop: float = Field(
+        0.02, ge=0, lt=1, description="how far mean trust and trust rate may fall below the reference without an alarm"
+    )
+    alarm_run_length: int = Field(
+        100_000, ge=100, le=10**12, description="answers between two false alarms of one kind, on average, at least"
+    )
+    max_feedback_bytes: int = Field(1_000_000, ge=1, description="largest body of POST /feedback, in bytes; then 413")
+    max_feedback_items: int = Field(1000, ge=1, description="most labels in one POST /feedback; then 413")
+    class_series_limit: int = Field(
+        1000, ge=0, description="most classes with metrics of their own; the rest counts as (other)"
+    )
     captures: int = Field(
         0, ge=0, le=1000, description="images kept for investigation, for each class and decision; 0: none"
     )

@@ -120,7 +120,7 @@ class JournalCounts:
     buffered: int
     """Answers that wait to be written."""
     up: bool
-    """Whether the database was there when the writer last tried, at most some seconds ago."""
+    """Whether the database was there when the writer last tried, about a second ago."""
 
 
 class JournalAway(Exception):

@@ -25,7 +25,7 @@ class House:
 
     def __init__(self, bundle, folder):
         self.bundle, self.folder = bundle, folder
-        self.metrics, self.now, self.ids = Metrics(1.0, 1.0), 1_700_000_000.0, count(1)
+        self.metrics, self.now, self.ids = Metrics(1000, 256), 1_700_000_000.0, count(1)
 
     def run(self, *offers, **limits):
         """A process that is offered (image, key) after (image, key); gives back the ids kept in the end."""

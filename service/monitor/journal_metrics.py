@@ -1,0 +1,54 @@
+"""How the journal and the captured images fare; they belong to the process, not to a model."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from service.journal.records import JournalCounts
+
+CAPTURE_DROPS = ("queue_full", "too_large", "disk", "internal")
+
+
+class JournalMetrics:
+    """Follows a journal's own counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._written = Counter("trust_journal_written", "Answers written to the journal.", registry=registry)
+        self._dropped = Counter(
+            "trust_journal_dropped", "Answers that the journal lost, by reason.", ["reason"], registry=registry
+        )
+        # One worker that cannot write is enough to look after it.
+        self._up = Gauge(
+            "trust_journal_up", "1 while the journal can be written.", registry=registry, multiprocess_mode="livemin"
+        )
+        # All workers keep their images in one folder: who counted last knows.
+        self._captures = Gauge(
+            "trust_captures",
+            "Images kept for investigation.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        dropped = Counter(
+            "trust_captures_dropped",
+            "Images that were to be captured and are not, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self._captures_dropped = {reason: dropped.labels(reason) for reason in CAPTURE_DROPS}
+        self._seen: dict[str, int] = {}
+
+    def journal(self, counts: JournalCounts) -> None:
+        """Catches up with a journal; to be called about once a second, by one thread."""
+        self._written.inc(self._grown("written", counts.written))
+        for reason, total in counts.dropped.items():
+            self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
+        self._up.set(counts.up)
+
+    def captures(self, images: int) -> None:
+        self._captures.set(images)
+
+    def capture_dropped(self, reason: str) -> None:
+        self._captures_dropped[reason].inc()
+
+    def _grown(self, name: str, total: int) -> int:
+        growth = total - self._seen.get(name, 0)
+        self._seen[name] = total
+        return growth
