@@ -1,13 +1,12 @@
-"""trustserve serve | predict | inspect: the command line."""
+"""trustserve serve | predict | inspect | recalibrate: the command line."""
 
-import logging
 import socket
 import sys
-import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import cyclopts
 import uvicorn
@@ -18,9 +17,13 @@ from service.answer import threshold_in_force
 from service.app import create_app
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
+from service.journal.records import JournalAway
 from service.local import answer_files
+from service.logs import configure_logging
+from service.recalibration import NothingToRefit, collect_feedback, refit, write_feedback
 from service.settings import Settings, SettingsError, load_settings
-from trust.manifest import BundleError
+from service.workers import serve_workers
+from trust.manifest import BundleError, read_manifest
 
 GRACEFUL_SECONDS = 10
 
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         app(sys.argv[1:] if arguments is None else arguments)
-    except (SettingsError, BundleError) as error:
+    except (SettingsError, BundleError, JournalAway, NothingToRefit) as error:
         sys.exit(f"trustserve: {error}")
 
 
@@ -59,33 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None:
     """Serve a bundle over HTTP; each option overrides its TRUSTSERVE_* variable."""
     settings = load_settings(**(flags or {}))
-    _configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     listener = _listen(settings.host, settings.port)
-    failures: list[Exception] = []
-
-    def on_ready(bundle: Bundle) -> None:
-        print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
-
-    def on_failure(error: Exception) -> None:
-        failures.append(error)
-        server.should_exit = True
-
-    config = uvicorn.Config(
-        create_app(settings, on_ready, on_failure),
-        log_config=None,
-        access_log=settings.access_log,
-        lifespan="on",
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        return
-    if failures:
-        sys.exit(f"trustserve: {failures[0]}")
+    if settings.workers > 1:
+        failure = serve_workers(settings, listener, _server_options(settings))
+    else:
+        failure = _serve_here(settings, listener)
+    if failure is not None:
+        sys.exit(f"trustserve: {failure}")
 
 
 @app.command
@@ -132,14 +116,74 @@ def inspect(bundle: Path, /) -> None:
     check_golden(opened, differences)
 
 
-def _configure_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Its start and stop are not news: the banner says where the service is.
-    logging.getLogger("uvicorn.error").setLevel("DEBUG" if level == "debug" else "WARNING")
-    # Which migrations the journal has is not news either.
-    logging.getLogger("alembic").setLevel("WARNING")
-    # What is odd about a caller's image is the caller's to know.
-    warnings.filterwarnings("ignore", module="PIL")
+def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
+    """Serves in this process until it is told to end; gives back why it ended by itself, if it did."""
+    failures: list[Exception] = []
+
+    def on_ready(bundle: Bundle) -> None:
+        print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
+
+    def on_failure(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options(settings)))
+    # Ctrl-C, after everything was answered, is no error.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return str(failures[0]) if failures else None
+
+
+def _server_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "access_log": settings.access_log,
+        "lifespan": "on",
+        "ws": "none",
+        "server_header": False,
+        "timeout_graceful_shutdown": GRACEFUL_SECONDS,
+    }
+
+
+@app.command
+def recalibrate(
+    bundle: Path,
+    /,
+    *,
+    to: Path,
+    journal: str | None = None,
+    days: float = 30,
+    feedback: Path | None = None,
+    risk: float | None = None,
+    confidence: float | None = None,
+    force: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Refit trust head and threshold to labelled live traffic, as a new version; exit status 1 if it is no better.
+
+    The journal is read here, the fit is the training package's: trustserve[training].
+
+    Args:
+        bundle: folder of the bundle that answered.
+        to: folder of the new version.
+        journal: database URL; unset: TRUSTSERVE_JOURNAL, else that of `serve`.
+        days: how far back answers count.
+        feedback: file that the labelled answers are written to; unset: beside the new version. It holds no images.
+        risk: error rate among trusted answers to stay below; unset: that of the bundle's promise.
+        confidence: probability that the promise holds; unset: that of the bundle's promise.
+        force: write the new version even if it is no better, on the record.
+    """
+    settings = load_settings(model=bundle, **({} if journal is None else {"journal": journal}))
+    if settings.journal_url is None:
+        raise SettingsError("the journal is off; name the one to read with --journal")
+    manifest = read_manifest(bundle)
+    found = collect_feedback(settings.journal_url, manifest, days)
+    path = feedback or to.with_name(f"{to.name}-feedback.npz")
+    write_feedback(path, manifest, found)
+    most = "" if found.complete else ", the newest"
+    print(f"{len(found.target)} labelled answers{most} of {manifest.name} {manifest.version} in {path}", flush=True)
+    options = [f"--{name}={value!r}" for name, value in (("risk", risk), ("confidence", confidence)) if value]
+    if status := refit(bundle, path, to, [*options, *(["--force"] if force else [])]):
+        sys.exit(status)
 
 
 def _listen(host: str, port: int) -> socket.socket:

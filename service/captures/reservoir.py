@@ -71,7 +71,7 @@ class Captures:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._folder, self._limits = folder, limits
-        self._metrics = metrics
+        self._shown, self._dropped = metrics.captures, metrics.captures_dropped
         self._clock, self._draw = clock, draw
         # From which key on an image of a cell need not be written; a cell with places left has no bar.
         self._bars: dict[str, float] = {}
@@ -105,7 +105,7 @@ class Captures:
         try:
             self._waiting.put_nowait(_Offer(capture, data, manifest))
         except Full:
-            self._metrics.capture_dropped("queue_full")
+            self._dropped.labels("queue_full").inc()
 
     def _write_forever(self) -> None:
         next_sweep = 0.0
@@ -115,7 +115,7 @@ class Captures:
                 next_sweep = time.monotonic() + SWEEP_SECONDS
             with suppress(Empty):
                 self._survive(self._take, self._waiting.get(timeout=POLL_SECONDS))
-            self._metrics.captures(self._count)
+            self._shown.set(self._count)
 
     def _survive(self, work: Callable[..., None], *arguments: _Offer) -> None:
         """A full disk, or whatever else, costs an image and is counted; the log hears of the first in a row."""
@@ -124,7 +124,7 @@ class Captures:
             self._failing = False
         except Exception as error:
             reason = "disk" if isinstance(error, OSError) else "internal"
-            self._metrics.capture_dropped(reason)
+            self._dropped.labels(reason).inc()
             if not self._failing:
                 _logger.warning("an image could not be captured: %s", error, exc_info=reason == "internal")
             self._failing = True
@@ -137,7 +137,7 @@ class Captures:
             return
         image = _as_png(offer, self._limits.pixels)
         if len(image) > self._limits.bytes:
-            self._metrics.capture_dropped("too_large")
+            self._dropped.labels("too_large").inc()
             return
         self._folder.save(capture, image)
         self._count, self._bytes = self._count + 1, self._bytes + len(image)

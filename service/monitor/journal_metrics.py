@@ -1,10 +1,8 @@
-"""How the journal and the captured images fare; they belong to the process, not to a model."""
+"""How the journal fares; it belongs to the process, not to a model."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.journal.records import JournalCounts
-
-CAPTURE_DROPS = ("queue_full", "too_large", "disk", "internal")
 
 
 class JournalMetrics:
@@ -17,22 +15,13 @@ class JournalMetrics:
         )
         # One worker that cannot write is enough to look after it.
         self._up = Gauge(
-            "trust_journal_up", "1 while the journal can be written.", registry=registry, multiprocess_mode="livemin"
-        )
-        # All workers keep their images in one folder: who counted last knows.
-        self._captures = Gauge(
-            "trust_captures",
-            "Images kept for investigation.",
+            "trust_journal_up",
+            "0 while the journal cannot be written, else 1.",
             registry=registry,
-            multiprocess_mode="livemostrecent",
+            multiprocess_mode="livemin",
         )
-        dropped = Counter(
-            "trust_captures_dropped",
-            "Images that were to be captured and are not, by reason.",
-            ["reason"],
-            registry=registry,
-        )
-        self._captures_dropped = {reason: dropped.labels(reason) for reason in CAPTURE_DROPS}
+        # Without a journal, nothing is lost.
+        self._up.set(1)
         self._seen: dict[str, int] = {}
 
     def journal(self, counts: JournalCounts) -> None:
@@ -41,12 +30,6 @@ class JournalMetrics:
         for reason, total in counts.dropped.items():
             self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
         self._up.set(counts.up)
-
-    def captures(self, images: int) -> None:
-        self._captures.set(images)
-
-    def capture_dropped(self, reason: str) -> None:
-        self._captures_dropped[reason].inc()
 
     def _grown(self, name: str, total: int) -> int:
         growth = total - self._seen.get(name, 0)
