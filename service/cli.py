@@ -181,7 +181,9 @@ def recalibrate(
     write_feedback(path, manifest, found)
     most = "" if found.complete else ", the newest"
     print(f"{len(found.target)} labelled answers{most} of {manifest.name} {manifest.version} in {path}", flush=True)
-    options = [f"--{name}={value!r}" for name, value in (("risk", risk), ("confidence", confidence)) if value]
+    options = [
+        f"--{name}={value!r}" for name, value in (("risk", risk), ("confidence", confidence)) if value is not None
+    ]
     if status := refit(bundle, path, to, [*options, *(["--force"] if force else [])]):
         sys.exit(status)
 

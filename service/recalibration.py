@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,15 @@ def collect_feedback(url: str, manifest: Manifest, days: float) -> LabelledColum
     """The labelled answers of one bundle in the last days, the newest `MOST_LABELS`.
 
     Raises:
-        NothingToRefit: there is no journal at the URL, or no label in it.
+        NothingToRefit: there can be no journal at the URL, there is none, or no label is in it.
         JournalAway: the database cannot be asked.
     """
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         raise NothingToRefit(f"there is no journal at {url}; give the one of the service with --journal")
-    journal = open_journal(url, days=_KEEP_ALL_DAYS, rows=_KEEP_ALL_ROWS)
+    try:
+        journal = open_journal(url, days=_KEEP_ALL_DAYS, rows=_KEEP_ALL_ROWS)
+    except ValueError as error:
+        raise NothingToRefit(str(error)) from None
     try:
         # The end is open, should another machine's clock be ahead.
         since, until = time.time() - days * 86_400, time.time() + 86_400
@@ -54,19 +58,19 @@ def collect_feedback(url: str, manifest: Manifest, days: float) -> LabelledColum
 
 def write_feedback(path: Path, manifest: Manifest, found: LabelledColumns) -> None:
     """Writes labelled answers as the file of arrays that `trustserve-train recalibrate` takes."""
+    columns: dict[str, Any] = {
+        "head_inputs": found.head_inputs,
+        "novelty": found.novelty,
+        "predicted": found.predicted,
+        "target": found.target,
+        "confidence": found.confidence,
+        "trust": found.trust,
+        "sampling_probability": found.sampling_probability,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path,
-        model=np.array(manifest.name),
-        version=np.array(manifest.version),
-        head_inputs=found.head_inputs,
-        novelty=found.novelty,
-        predicted=found.predicted,
-        target=found.target,
-        confidence=found.confidence,
-        trust=found.trust,
-        sampling_probability=found.sampling_probability,
-    )
+    # Opened here: numpy would add a suffix of its own to another name.
+    with path.open("wb") as file:
+        np.savez_compressed(file, model=np.array(manifest.name), version=np.array(manifest.version), **columns)
 
 
 def refit(bundle: Path, feedback: Path, to: Path, options: Sequence[str]) -> int:

@@ -53,13 +53,21 @@ class Capture:
 
     @property
     def cell(self) -> str:
-        """The class and decision it stands for, as a path below the folder of all captures."""
-        return f"{self.model}@{self.version}/{self.class_index}-{'trust' if self.trusted else 'untrust'}"
+        return cell_name(self.model, self.version, self.class_index, self.trusted)
 
     @property
     def time(self) -> str:
         """When it was answered, ISO 8601 in UTC."""
         return datetime.fromtimestamp(self.captured_at, UTC).isoformat(timespec="milliseconds")
+
+
+def cell_name(model: str, version: str, class_index: int, trusted: bool) -> str:
+    """The class and decision that captures stand for, as a path below the folder of all of them.
+
+    >>> cell_name("tiny", "1.0.0", 3, trusted=False)
+    'tiny@1.0.0/3-untrust'
+    """
+    return f"{model}@{version}/{class_index}-{'trust' if trusted else 'untrust'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from threading import Event, Thread
 from PIL import Image
 
 from service.answer import Answer
-from service.captures.folder import Capture, CaptureFolder, Kept
+from service.captures.folder import Capture, CaptureFolder, Kept, cell_name
 from service.monitor.metrics import Metrics
 from trust.manifest import Manifest
 from trust.preprocess import decode_image
@@ -98,10 +98,10 @@ class Captures:
         """Perhaps keeps the encoded image of an answer; never waits and never fails."""
         if self._limits.per_cell == 0:
             return
-        key = self._draw()
-        capture = Capture.of(request_id, answer, manifest, self._clock(), key)
-        if key >= self._bars.get(capture.cell, 1.0):
+        key, cell = self._draw(), cell_name(manifest.name, manifest.version, answer.class_index, answer.trusted)
+        if key >= self._bars.get(cell, 1.0):
             return
+        capture = Capture.of(request_id, answer, manifest, self._clock(), key)
         try:
             self._waiting.put_nowait(_Offer(capture, data, manifest))
         except Full:

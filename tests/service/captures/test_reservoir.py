@@ -50,7 +50,7 @@ class House:
         return sorted(kept.record.stem for kept in CaptureFolder(self.folder).kept())
 
     def dropped(self, reason):
-        return self.metrics.registry.get_sample_value("trust_captures_dropped_total", {"reason": reason}) or 0.0
+        return self.metrics.shown.get_sample_value("trust_captures_dropped_total", {"reason": reason}) or 0.0
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_each_class_and_decision_has_places_of_its_own(house):
     offers = [(TRUSTED, 0.1), (TRUSTED, 0.2), (UNTRUSTED, 0.9), (OTHER_CLASS, 0.9)]
     assert house.run(*offers) == ["1", "2", "3", "4"]
     assert {path.name for path in house.folder.glob("*/*")} == {"0-trust", "0-untrust", "1-trust"}
-    assert house.metrics.registry.get_sample_value("trust_captures") == 4
+    assert house.metrics.shown.get_sample_value("trust_captures") == 4
 
 
 def test_restart_goes_on_where_the_process_before_ended(house):
