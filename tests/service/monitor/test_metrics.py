@@ -137,10 +137,11 @@ def test_reference_is_shown_as_the_manifest_has_it(metrics):
     found = scrape(metrics)
     assert found[series("trust_reference", statistic="images", **MODEL)] == 100
     assert found[series("trust_reference", statistic="mean_trust_lower", **MODEL)] == 0.8426
-    # reference.npz holds trust 0, .25, .5, .75, 1, and neither confidence nor classes.
-    assert found[series("trust_reference_cumulative_share", score="trust", le="0.45", **MODEL)] == 2 / 5
-    assert found[series("trust_reference_cumulative_share", score="trust", le="0.5", **MODEL)] == 3 / 5
-    assert not [name for name in found if ("score", "confidence") in name[1] or "class_share" in name[0]]
+    # Of the tiny bundle's reference answers a fifth has trust .5 and confidence .7.
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.45", **MODEL)] == 0
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.5", **MODEL)] == 1 / 5
+    assert found[series("trust_reference_cumulative_share", score="confidence", le="0.7", **MODEL)] == 1 / 5
+    assert found[series("trust_reference_class_share", predicted="down-left", **MODEL)] == 1 / 5
 
 
 @pytest.fixture
