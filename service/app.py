@@ -11,6 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.answer import Answer
+from service.captures.folder import CaptureFolder
+from service.captures.reservoir import Captures, Limits
+from service.captures.routes import add_captures
 from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
@@ -54,11 +57,14 @@ def create_app(
     """
     metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
     engine = Engine(settings, metrics)
+    folder = CaptureFolder(settings.state / "captures")
+    captures = Captures(folder, _capture_limits(settings), metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with engine.running(on_ready, on_failure):
-            yield
+        with captures.running():
+            async with engine.running(on_ready, on_failure):
+                yield
         if pool is not None:
             leave(pool)
 
@@ -74,13 +80,20 @@ def create_app(
     )
     app.add_middleware(RequestId)
     add_problem_handlers(app)
-    _add_predict(app, settings, engine, metrics)
+    _add_predict(app, settings, engine, metrics, captures)
     add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
+    if settings.admin_token is not None:
+        add_captures(app, folder, settings.admin_token)
     return app
 
 
-def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics) -> None:
+def _capture_limits(settings: Settings) -> Limits:
+    seconds, size = settings.captures_hours * 3600, settings.captures_mib * 2**20
+    return Limits(settings.captures, seconds, size, settings.max_image_pixels)
+
+
+def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics, captures: Captures) -> None:
     @app.post(
         "/predict",
         response_model=Prediction,
@@ -101,6 +114,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
             engine.live.observe(request.state.request_id, answer)
+            captures.offer(request.state.request_id, answer, engine.bundle.manifest, data)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
 

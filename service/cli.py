@@ -1,4 +1,4 @@
-"""trustserve serve | predict | inspect: the command line."""
+"""trustserve serve | predict | inspect | recalibrate: the command line."""
 
 import socket
 import sys
@@ -17,11 +17,13 @@ from service.answer import threshold_in_force
 from service.app import create_app
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
+from service.journal.records import JournalAway
 from service.local import answer_files
 from service.logs import configure_logging
+from service.recalibration import NothingToRefit, collect_feedback, refit, write_feedback
 from service.settings import Settings, SettingsError, load_settings
 from service.workers import serve_workers
-from trust.manifest import BundleError
+from trust.manifest import BundleError, read_manifest
 
 GRACEFUL_SECONDS = 10
 
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         app(sys.argv[1:] if arguments is None else arguments)
-    except (SettingsError, BundleError) as error:
+    except (SettingsError, BundleError, JournalAway, NothingToRefit) as error:
         sys.exit(f"trustserve: {error}")
 
 
@@ -141,6 +143,49 @@ def _server_options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }
+
+
+@app.command
+def recalibrate(
+    bundle: Path,
+    /,
+    *,
+    to: Path,
+    journal: str | None = None,
+    days: float = 30,
+    feedback: Path | None = None,
+    risk: float | None = None,
+    confidence: float | None = None,
+    force: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Refit trust head and threshold to labelled live traffic, as a new version; exit status 1 if it is no better.
+
+    The journal is read here, the fit is the training package's: trustserve[training].
+
+    Args:
+        bundle: folder of the bundle that answered.
+        to: folder of the new version.
+        journal: database URL; unset: TRUSTSERVE_JOURNAL, else that of `serve`.
+        days: how far back answers count.
+        feedback: file that the labelled answers are written to; unset: beside the new version. It holds no images.
+        risk: error rate among trusted answers to stay below; unset: that of the bundle's promise.
+        confidence: probability that the promise holds; unset: that of the bundle's promise.
+        force: write the new version even if it is no better, on the record.
+    """
+    settings = load_settings(model=bundle, **({} if journal is None else {"journal": journal}))
+    if settings.journal_url is None:
+        raise SettingsError("the journal is off; name the one to read with --journal")
+    manifest = read_manifest(bundle)
+    found = collect_feedback(settings.journal_url, manifest, days)
+    path = feedback or to.with_name(f"{to.name}-feedback.npz")
+    write_feedback(path, manifest, found)
+    most = "" if found.complete else ", the newest"
+    print(f"{len(found.target)} labelled answers{most} of {manifest.name} {manifest.version} in {path}", flush=True)
+    options = [
+        f"--{name}={value!r}" for name, value in (("risk", risk), ("confidence", confidence)) if value is not None
+    ]
+    if status := refit(bundle, path, to, [*options, *(["--force"] if force else [])]):
+        sys.exit(status)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from typing import Any
 from service.errors import (
     AnswerExpired,
     AnswerUnknown,
+    CaptureUnknown,
     FeedbackMalformed,
     FeedbackTooLarge,
     FeedbackTypeUnsupported,
@@ -22,6 +23,7 @@ from service.errors import (
     ParameterInvalid,
     ServiceError,
     TooManyLabels,
+    Unauthorized,
     UploadMalformed,
 )
 from service.problems import MEDIA_TYPE, problem_type
@@ -56,6 +58,8 @@ EXAMPLES: dict[type[ServiceError], str] = {
     "application/x-ndjson",
     LabelInvalid: "label 'Boot' is no class of the model; known are 'T-shirt/top', 'Trouser' and 8 more",
     JournalOff: "answers are not kept for labels: TRUSTSERVE_JOURNAL is off; set it to a database",
+    Unauthorized: "this is the operator's; send the admin token as `Authorization: Bearer ...`",
+    CaptureUnknown: "no image is kept under '3f0c1d3c'; /captures lists those that are",
     JournalUnavailable: "the journal does not answer; nothing of these labels was taken, send them again",
 }
 PREDICT_ERRORS = (

@@ -53,6 +53,27 @@ class ClientGone(ServiceError):
     reason = "client_gone"
 
 
+class OperatorError(ServiceError):
+    """The operator asks in vain; not counted with requests for predictions."""
+
+
+class Unauthorized(OperatorError):
+    """The route is the operator's, and the request does not show the admin token."""
+
+    status_code = 401
+    title = "Unauthorized"
+    reason = "unauthorized"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="trustserve"'}
+
+
+class CaptureUnknown(OperatorError):
+    """No image is kept under this request id."""
+
+    status_code = 404
+    title = "No such capture"
+    reason = "capture_unknown"
+
+
 class ImageTooLarge(ServiceError):
     """The file has more bytes than allowed."""
 

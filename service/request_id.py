@@ -13,7 +13,7 @@ from service.problems import problem_response
 
 HEADER = "X-Request-ID"
 
-_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("trustserve")
 
 
@@ -51,5 +51,14 @@ class RequestId:
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
 
 
+def is_request_id(text: str) -> bool:
+    """Whether a request can have this id; one is 1 to 64 of A-Z a-z 0-9 . _ -, so no path and no markup.
+
+    >>> is_request_id("3f0c1d3c"), is_request_id("../3f0c1d3c"), is_request_id("")
+    (True, False, False)
+    """
+    return _PATTERN.fullmatch(text) is not None
+
+
 def _choose_id(sent: str) -> str:
-    return sent if _SANE.fullmatch(sent) else uuid.uuid4().hex
+    return sent if is_request_id(sent) else uuid.uuid4().hex

@@ -82,6 +82,27 @@ class Problem(BaseModel):
     request_id: str
 
 
+class CapturedImage(BaseModel):
+    """An image kept for investigation, and what the answer to it was."""
+
+    request_id: str = Field(examples=["3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"])
+    time: str = Field(examples=["2026-01-31T12:00:00.000+00:00"], description="when it was answered")
+    label: str = Field(examples=["Ankle boot"])
+    class_index: int = Field(examples=[9])
+    confidence: float
+    trust_probability: float
+    decision: Literal["trust", "untrust"]
+    model: ModelName
+    image: str = Field(examples=["/captures/3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"], description="where the PNG is")
+
+
+class CaptureList(BaseModel):
+    """The newest captured images, newest first."""
+
+    total: int = Field(description="captured images; the list has at most 1000 of them")
+    captures: list[CapturedImage]
+
+
 class Health(BaseModel):
     """The process lives."""
 

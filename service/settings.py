@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TRUSTSERVE_"
@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     class_series_limit: int = Field(
         1000, ge=0, description="most classes with metrics of their own; the rest counts as (other)"
     )
+    captures: int = Field(
+        0, ge=0, le=1000, description="images kept for investigation, for each class and decision; 0: none"
+    )
+    captures_hours: float = Field(72.0, gt=0, description="how long a captured image is kept")
+    captures_mib: int = Field(256, ge=1, description="most mebibytes of captured images")
+    admin_token: SecretStr | None = Field(
+        None, min_length=16, description="opens `/captures` to who sends it as Bearer; unset: there is no such route"
+    )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
 
@@ -80,6 +88,9 @@ class Settings(BaseSettings):
         if self.journal == "off":
             return None
         return self.journal or f"sqlite:///{self.state / 'journal.sqlite'}"
+
+
+_SECRETS = {"admin_token", "journal"}  # a database URL may hold a password
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -96,7 +107,8 @@ def load_settings(**flags: Any) -> Settings:
         field = str(first["loc"][0])
         source = "--" + field.replace("_", "-") if field in flags else PREFIX + field.upper()
         wanted = Settings.model_fields[field].description
-        raise SettingsError(f"{source} is {first['input']!r}; {_lower_first(first['msg'])} ({wanted})") from None
+        value = "not shown" if field in _SECRETS else repr(first["input"])
+        raise SettingsError(f"{source} is {value}; {_lower_first(first['msg'])} ({wanted})") from None
 
 
 def _reject_unknown_variables() -> None:
@@ -105,7 +117,8 @@ def _reject_unknown_variables() -> None:
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:
             similar = difflib.get_close_matches(variable.upper(), known, n=1)
             hint = f"did you mean {similar[0]}?" if similar else f"known are {', '.join(known)}"
-            raise SettingsError(f"{variable}={os.environ[variable]!r} is not a setting of trustserve; {hint}")
+            # Without its value: it may be a token under a mistyped name.
+            raise SettingsError(f"{variable} is not a setting of trustserve; {hint}")
 
 
 def _lower_first(message: str) -> str:

@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from trust.head import Calibration, NoveltyGate, TrustHead, TrustInput, fused_logit, novelty_gate, trust_inputs
+from trust.head import Calibration, Floats, NoveltyGate, TrustHead, TrustInput, fused_logit, novelty_gate, trust_inputs
 
 Bools = NDArray[np.bool_]
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -22,7 +22,7 @@ Outputs = Mapping[str, NDArray[np.float32]]
 GATE_MIDPOINT, GATE_STEEPNESS = 2.0, 3.0
 """Two standard deviations from clean, and a hand-over within about one."""
 _BLEND = 0.02
-_MARGIN = 0.001
+MARGIN = 0.001
 """Not even a long run of right answers shows a probability of one."""
 _INVERSE_REGULARISATION = 10.0
 
@@ -107,15 +107,19 @@ def fit_trust_head(
     return _calibrated(head, outputs, correct, weight)
 
 
+def fit_calibration(logit: Floats, correct: Bools, weight: Floats) -> Calibration:
+    """Isotonic map from fused logits to P(correct), never 0 or 1; (N,) each."""
+    isotonic = IsotonicRegression(y_min=MARGIN, y_max=1 - MARGIN, out_of_bounds="clip")
+    isotonic.fit(logit, correct, sample_weight=weight)
+    knots, first = np.unique(isotonic.X_thresholds_, return_index=True)
+    values = isotonic.y_thresholds_[first]
+    return Calibration(logits=tuple(knots.tolist()), trust=tuple(values.tolist()), blend=_BLEND)
+
+
 def _need_both(correct: Bools) -> None:
     if correct.all() or not correct.any():
         raise ValueError(f"all {len(correct)} calibration answers are {'right' if correct[0] else 'wrong'}; give more")
 
 
-def _calibrated(head: TrustHead, outputs: Outputs, correct: Bools, weight: NDArray[np.float64]) -> TrustHead:
-    isotonic = IsotonicRegression(y_min=_MARGIN, y_max=1 - _MARGIN, out_of_bounds="clip")
-    isotonic.fit(fused_logit(head, outputs), correct, sample_weight=weight)
-    knots, first = np.unique(isotonic.X_thresholds_, return_index=True)
-    values = isotonic.y_thresholds_[first]
-    calibration = Calibration(logits=tuple(knots.tolist()), trust=tuple(values.tolist()), blend=_BLEND)
-    return head.model_copy(update={"calibration": calibration})
+def _calibrated(head: TrustHead, outputs: Outputs, correct: Bools, weight: Floats) -> TrustHead:
+    return head.model_copy(update={"calibration": fit_calibration(fused_logit(head, outputs), correct, weight)})

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": run.export,
     "compare": bundle.compare,
     "threshold": bundle.threshold,
+    "recalibrate": bundle.recalibrate,
     "shift-study": shift.shift_study,
     "study": study.study,
 }

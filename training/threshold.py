@@ -17,7 +17,9 @@ GRID = np.round(np.arange(0.999, 0, -0.001), 3)
 """Thresholds from strict to lax, fixed before any answer is seen."""
 
 
-def choose_threshold(trust: ArrayLike, correct: ArrayLike, risk: float, confidence: float) -> Threshold:
+def choose_threshold(
+    trust: ArrayLike, correct: ArrayLike, risk: float, confidence: float, images: str = "clean ones"
+) -> Threshold:
     """The laxest threshold that keeps the promise, or 1 - risk with the statement that none does.
 
     Args:
@@ -25,6 +27,7 @@ def choose_threshold(trust: ArrayLike, correct: ArrayLike, risk: float, confiden
         correct: (N,) bool.
         risk: target error rate among trusted answers, in (0, 1).
         confidence: probability, over draws of such images, that the error rate is below the target.
+        images: what they are, for the statement.
     """
     trust, correct = np.asarray(trust, float), np.asarray(correct, bool)
     trusted, errors = _counts(trust, GRID), _counts(trust[~correct], GRID)
@@ -39,13 +42,19 @@ def choose_threshold(trust: ArrayLike, correct: ArrayLike, risk: float, confiden
     coverage = float((trust >= chosen).mean())
     statement = (
         f"Among answers with trust of at least {chosen:g} at most {risk:.1%} are wrong, with {confidence:.0%} "
-        f"confidence, on images like the {len(trust)} clean ones it was chosen on; {coverage:.1%} of those are trusted."
+        f"confidence, on images like the {len(trust)} {images} it was chosen on; {coverage:.1%} of those are trusted."
     )
     return Threshold(value=chosen, statement=statement, risk=risk, confidence=confidence, coverage=coverage)
 
 
 def choose_thresholds_by_class(
-    trust: ArrayLike, correct: ArrayLike, predicted: ArrayLike, classes: int, risk: float, confidence: float
+    trust: ArrayLike,
+    correct: ArrayLike,
+    predicted: ArrayLike,
+    classes: int,
+    risk: float,
+    confidence: float,
+    images: str = "clean ones",
 ) -> Threshold:
     """The laxest threshold of each predicted class that keeps the promise for that class by itself.
 
@@ -54,7 +63,7 @@ def choose_thresholds_by_class(
     Args:
         trust, correct, predicted: (N,) each.
         classes: number of classes K.
-        risk, confidence: as of `choose_threshold`.
+        risk, confidence, images: as of `choose_threshold`.
     """
     trust, correct, predicted = np.asarray(trust, float), np.asarray(correct, bool), np.asarray(predicted, int)
     chosen = [
@@ -65,7 +74,7 @@ def choose_thresholds_by_class(
     coverage = float((trust >= np.take(values, predicted)).mean())
     statement = (
         f"Among trusted answers of each class at most {risk:.1%} are wrong, with {confidence:.0%} confidence for each "
-        f"class by itself, on images like the {len(trust)} clean ones it was chosen on; {coverage:.1%} of those are "
+        f"class by itself, on images like the {len(trust)} {images} it was chosen on; {coverage:.1%} of those are "
         f"trusted, and none of {never} of the {classes} classes, whose images are too few or too often wrong."
     )
     return Threshold(

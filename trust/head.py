@@ -105,19 +105,26 @@ def trust_probability(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floa
         outputs: network outputs by name, at least `head.needs`: logits (N, K), oracle_class_logits (N, K),
             oracle_logit (N,), novelty (N,).
     """
-    logit = fused_logit(head, outputs)
-    if head.calibration is None:
-        return sigmoid(logit)
-    blend = head.calibration.blend
-    return (1 - blend) * np.interp(logit, head.calibration.logits, head.calibration.trust) + blend * sigmoid(logit)
+    return trust_of_inputs(head, trust_inputs(head, outputs), outputs.get("novelty"))
+
+
+def trust_of_inputs(head: TrustHead, inputs: ArrayLike, novelty: ArrayLike | None = None) -> Floats:
+    """The same from the head's inputs (N, len(head.inputs)) and, where the head has a gate, novelty (N,)."""
+    return calibrated(head.calibration, logit_of_inputs(head, inputs, novelty))
 
 
 def fused_logit(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
     """The formula's logit, (N,), before calibration."""
-    inputs = trust_inputs(head, outputs)
+    return logit_of_inputs(head, trust_inputs(head, outputs), outputs.get("novelty"))
+
+
+def logit_of_inputs(head: TrustHead, inputs: ArrayLike, novelty: ArrayLike | None = None) -> Floats:
+    """`fused_logit` from what `trust_of_inputs` takes."""
+    inputs = np.asarray(inputs, float)
     logit: Floats = inputs @ np.asarray(head.weights)
     if head.gate is not None:
-        gate = novelty_gate(outputs["novelty"], head.gate.midpoint, head.gate.steepness)
+        assert novelty is not None, "a head with a gate reads novelty"
+        gate = novelty_gate(novelty, head.gate.midpoint, head.gate.steepness)
         logit = (1 - gate) * logit + gate * (inputs @ np.asarray(head.gate.weights) + head.gate.bias)
     return logit + head.bias
 
@@ -140,6 +147,14 @@ def _input(name: TrustInput, head: TrustHead, outputs: Mapping[str, ArrayLike]) 
         scale = head.temperature if name == "scaled_confidence_log_odds" else 1.0
         return log_odds(logits / scale, logits.argmax(1))
     return POSTHOC_SCORES[name](logits)
+
+
+def calibrated(calibration: Calibration | None, logit: Floats) -> Floats:
+    """P(correct), (N,), of fused logits; without a calibration their plain sigmoid."""
+    if calibration is None:
+        return sigmoid(logit)
+    blend = calibration.blend
+    return (1 - blend) * np.interp(logit, calibration.logits, calibration.trust) + blend * sigmoid(logit)
 
 
 def novelty_gate(novelty: ArrayLike, midpoint: float, steepness: float) -> Floats:

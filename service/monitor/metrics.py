@@ -19,7 +19,7 @@ from prometheus_client import (
 
 from service.answer import Answer
 from service.bundle import Bundle, read_reference
-from service.errors import FeedbackError, ServiceError, error_classes
+from service.errors import FeedbackError, OperatorError, ServiceError, error_classes
 from service.journal.records import JournalCounts
 from service.monitor.alarm_metrics import AlarmMetrics
 from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
@@ -79,7 +79,7 @@ class Metrics:
             multiprocess_mode="livesum",
         ).set(queue_capacity)
         errors = Counter("trust_errors", "POST /predict without an answer, by reason.", ["reason"], registry=registry)
-        reasons = [error.reason for error in error_classes() if not issubclass(error, FeedbackError)]
+        reasons = [error.reason for error in error_classes() if not issubclass(error, FeedbackError | OperatorError)]
         self._errors = {reason: errors.labels(reason) for reason in reasons}
         # Every worker serves the same bundle: their sum would be the number of workers.
         self._model_info = Gauge(

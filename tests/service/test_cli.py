@@ -92,7 +92,7 @@ def test_inspect_shows_the_differences_even_where_they_are_too_large(trustserve,
     assert "answers differently here" in err
 
 
-@pytest.mark.parametrize("command", ["serve", "predict", "inspect"])
+@pytest.mark.parametrize("command", ["serve", "predict", "inspect", "recalibrate"])
 def test_every_option_of_every_command_has_a_help_text(trustserve, command):
     status, out, _ = trustserve(command, "--help")
     assert status == 0

@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from PIL import Image
 
 from training.bundle.networks import Networks, WrittenGraphs
 from training.bundle.placing import put_in_place
+from training.bundle.reference import ReferenceAnswers, summarise
 from training.data.dataset import Dataset, Split
 from training.data.images import to_images, to_pixels
 from training.report.content import ReportContent
@@ -43,7 +45,6 @@ from trust.manifest import (
     Threshold,
     digest_file,
 )
-from trust.score import net_trust_score
 
 PARITY_IMAGES = 500
 GOLDEN_IMAGES = 8
@@ -97,7 +98,7 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
         files = {name: digest_file(draft / name) for name in (*graphs.outputs, GOLDEN, REFERENCE, RESULTS)}
         manifest = Manifest(
             name=release.name,
-            version=_version(files, graphs, release.head),
+            version=version_of(files, release.head),
             description=release.description,
             classes=dataset.classes,
             preprocess=dataset.preprocess,
@@ -121,10 +122,10 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
     return place
 
 
-def _version(files: dict[str, FileDigest], graphs: WrittenGraphs, head: TrustHead) -> str:
-    # Of what gives the answers: new figures in the card make no new model.
-    answering = [*(files[name].sha256 for name in graphs.outputs), head.model_dump_json()]
-    return hashlib.sha256("".join(answering).encode()).hexdigest()[:12]
+def version_of(files: Mapping[str, FileDigest], head: TrustHead) -> str:
+    """The version of a bundle with these files: a digest of what gives the answers, which new figures are not."""
+    graphs = [files[name].sha256 for name in (CLASSIFIER, ORACLE) if name in files]
+    return hashlib.sha256("".join([*graphs, head.model_dump_json()]).encode()).hexdigest()[:12]
 
 
 def _write_golden(folder: Path, networks: Networks, head: TrustHead, dataset: Dataset, seed: int) -> None:
@@ -144,7 +145,6 @@ def _write_reference(folder: Path, networks: Networks, release: Release, split: 
     trust = trust_probability(release.head, outputs)
     predicted = outputs["logits"].argmax(1)
     confidence = outputs["probabilities"].max(1).astype(float)
-    correct = predicted == split.targets
     rows = {
         "trust": trust.astype(np.float32),
         "confidence": confidence.astype(np.float32),
@@ -154,16 +154,8 @@ def _write_reference(folder: Path, networks: Networks, release: Release, split: 
     # A classifier without features has no novelty.
     rows |= {name: outputs[name] for name in ("novelty",) if name in outputs}
     np.savez_compressed(folder / REFERENCE, **rows)
-    return ReferenceSummary(
-        images=len(split),
-        accuracy=float(correct.mean()),
-        net_trust_score=net_trust_score(confidence, correct),
-        net_trust_score_estimate=net_trust_score(confidence, trust),
-        mean_trust=float(trust.mean()),
-        mean_trust_lower=float(trust.mean() - 1.96 * trust.std(ddof=1) / len(trust) ** 0.5),
-        mean_confidence=float(confidence.mean()),
-        trust_rate=float((trust >= release.threshold.of(predicted)).mean()),
-    )
+    answers = ReferenceAnswers(trust, confidence, predicted == split.targets, predicted)
+    return summarise(answers, release.threshold)
 
 
 def _write_samples(folder: Path, dataset: Dataset) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trust.manifest import REFERENCE, read_manifest, verify_files
+from trust.manifest import REFERENCE, ReferenceSummary, Threshold, read_manifest, verify_files
+from trust.score import net_trust_score
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,21 @@ class ReferenceAnswers:
     confidence: NDArray[np.float64]
     correct: NDArray[np.bool_]
     predicted: NDArray[np.int64]
+
+
+def summarise(answers: ReferenceAnswers, threshold: Threshold) -> ReferenceSummary:
+    """What the manifest says of them."""
+    trust, confidence, correct = answers.trust, answers.confidence, answers.correct
+    return ReferenceSummary(
+        images=len(trust),
+        accuracy=float(correct.mean()),
+        net_trust_score=net_trust_score(confidence, correct),
+        net_trust_score_estimate=net_trust_score(confidence, trust),
+        mean_trust=float(trust.mean()),
+        mean_trust_lower=float(trust.mean() - 1.96 * trust.std(ddof=1) / len(trust) ** 0.5),
+        mean_confidence=float(confidence.mean()),
+        trust_rate=float((trust >= threshold.of(answers.predicted)).mean()),
+    )
 
 
 def read_reference(bundle: Path) -> ReferenceAnswers:

@@ -1,11 +1,13 @@
-"""What can be asked of a bundle's own reference images: how good its trust is, and another threshold."""
+"""What can be done with a bundle that exists: compare its trust, choose its threshold, refit its head to feedback."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Group, Parameter, validators
 
 from training.bundle.compare import compare_rows
+from training.bundle.recalibrate import recalibrate as refit
 from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
 from training.commands.screen import say, show_table
@@ -74,6 +76,44 @@ def threshold(
     if write:
         write_threshold(bundle, chosen)
         say(f"written to {bundle}")
+
+
+def recalibrate(
+    bundle: Path,
+    *,
+    feedback: Path,
+    to: Path,
+    risk: float | None = None,
+    confidence: float | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    seed: int = 0,
+) -> None:
+    """Refit trust head and threshold to labelled live traffic, as a new version; exit status 1 if it is no better.
+
+    Args:
+        bundle: folder of the bundle that answered.
+        feedback: file of arrays that `trustserve recalibrate` wrote.
+        to: folder of the new version.
+        risk: error rate among trusted answers to stay below; unset: that of the bundle's promise.
+        confidence: probability that the promise holds; unset: that of the bundle's promise.
+        force: write the new version even if it is no better, on the record.
+        seed: of the split into labels that fit and labels that judge.
+    """
+    for option, value in (("--risk", risk), ("--confidence", confidence)):
+        if value is not None:
+            _share(option, value)
+    verdict, chosen = refit(bundle, feedback, to, risk, confidence, force, seed)
+    rows = [
+        [name, f"{verdict.old[name]:.4f}", f"{verdict.new[name]:.4f}", f"[{found.low:+.4f}, {found.high:+.4f}]"]
+        for name, found in verdict.differences.items()
+    ]
+    show_table([["measure", "old", "new", "difference, 95 %"], *rows], f"{verdict.labels} labels that fitted neither")
+    say(verdict.statement)
+    say(chosen.statement)
+    if not verdict.served:
+        say("Nothing was written; --force writes it all the same, on the record.")
+        sys.exit(1)
+    say(f"Bundle {to}. Serve it: make serve MODEL={to}")
 
 
 def _promised(answers: ReferenceAnswers, risk: float, confidence: float, classes: int | None) -> Threshold:
