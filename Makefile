@@ -11,11 +11,15 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve train wrap report results test bench lint types lock clean
+.PHONY: serve demo-drift train wrap report results test bench lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
 	@exec .venvs/$(SERVICE)/bin/trustserve serve --host $(HOST) --port $(PORT) --model $(MODEL_PATH) $(ARGS)
+
+demo-drift: .venvs/$(SERVICE)/.ready
+	@.ci/system-packages prometheus dataset-fashion-mnist || echo "no Prometheus, or few images: the demo does with what there is"
+	@.venvs/$(SERVICE)/bin/python -m demo.drift $(ARGS)
 
 train: .venvs/dev/.ready
 	@[ "$(ARGS)" ] || .ci/system-packages dataset-fashion-mnist || echo "torchvision will download the images instead"
