@@ -21,6 +21,7 @@ from service.request_id import RequestId
 from service.schemas import Health, ModelName, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
 from service.upload import read_image
+from trust.score import question_answer_trust
 
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {
@@ -42,7 +43,7 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
         on_ready: called with the bundle once it answers.
         on_failure: called with the error if the bundle cannot be opened; /readyz says it too.
     """
-    metrics = Metrics(settings.reward, settings.penalty)
+    metrics = Metrics(settings.class_series_limit, settings.max_queue)
     engine = Engine(settings, metrics)
 
     @asynccontextmanager
@@ -87,7 +88,10 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             with_probabilities = _wants_probabilities(request)
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
-            metrics.observe(answer)
+            metrics.observe(
+                answer,
+                float(question_answer_trust(answer.confidence, answer.trust, settings.reward, settings.penalty)),
+            )
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
 

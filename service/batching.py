@@ -24,6 +24,7 @@ class Batcher(Generic[Item, Result]):
         max_batch: most items in one batch.
         max_queue: most items that wait for a batch.
         wait_seconds: how long the first item of a batch that is not full waits for company.
+        show_waiting: called with the number of items that wait, whenever it changes.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Batcher(Generic[Item, Result]):
         max_batch: int,
         max_queue: int,
         wait_seconds: float = 0.0,
+        show_waiting: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run_batch = run_batch
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._wait_seconds = wait_seconds
+        self._show_waiting = show_waiting
         self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -66,6 +69,7 @@ class Batcher(Generic[Item, Result]):
             raise Overloaded(f"{len(self._queue)} images are waiting, limit is {self._max_queue}; try again shortly")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._queue.append((item, future))
+        self._show_waiting(self.waiting)
         self._arrived.set()
         if len(self._queue) >= self._max_batch:
             self._full.set()
@@ -76,6 +80,7 @@ class Batcher(Generic[Item, Result]):
         worker, self._worker = self._worker, None
         while self._queue:
             _fail(self._queue.popleft()[1], NotReady("the service is stopping; try again shortly"))
+        self._show_waiting(self.waiting)
         if worker is not None:
             # Wakes the worker, which finds that it is no longer wanted.
             self._arrived.set()
@@ -116,6 +121,7 @@ class Batcher(Generic[Item, Result]):
             item, future = self._queue.popleft()
             if not future.done():
                 batch.append((item, future))
+        self._show_waiting(self.waiting)
         if not self._queue:
             self._arrived.clear()
         if len(self._queue) < self._max_batch:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.sessions import Device, SessionPair, open_sessions
 from trust.head import trust_probability
-from trust.manifest import GOLDEN, BundleError, Manifest, read_manifest, verify_files
+from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_manifest, verify_files
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def golden_differences(bundle: Bundle) -> dict[str, float]:
     Raises:
         BundleError: the golden batch is no file of arrays, or lacks one.
     """
-    golden = _read_golden(bundle.path / GOLDEN)
+    golden = _read_arrays(bundle.path / GOLDEN)
     outputs = {"image", "trust", *bundle.manifest.classifier_outputs, *bundle.manifest.oracle_outputs}
     if absent := outputs - golden.keys():
         raise BundleError(f"{bundle.path / GOLDEN} lacks {sorted(absent)}; export the bundle again")
@@ -74,7 +74,16 @@ def check_golden(bundle: Bundle, differences: dict[str, float]) -> None:
         )
 
 
-def _read_golden(path: Path) -> dict[str, NDArray[Any]]:
+def read_reference(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    """Columns about the bundle's reference images, (M,) each: trust, confidence, predicted, target, novelty, or fewer.
+
+    Raises:
+        BundleError: the file holds no arrays.
+    """
+    return _read_arrays(bundle.path / REFERENCE)
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)

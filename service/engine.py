@@ -119,7 +119,9 @@ class Engine:
             metrics.batch_size.observe(len(images))
             return answer_batch(bundle, self.threshold, images)
 
-        batcher = Batcher(run_batch, settings.max_batch, settings.max_queue, settings.batch_wait_seconds)
+        metrics.describe(bundle, threshold_in_force(settings.threshold, bundle))
+        batcher = Batcher(
+            run_batch, settings.max_batch, settings.max_queue, settings.batch_wait_seconds, metrics.queue_length.set
+        )
         batcher.start()
-        metrics.describe(bundle, queue_length=lambda: batcher.waiting)
         self._batcher, self._bundle = batcher, bundle

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     )
     reward: float = Field(1.0, gt=0, description="exponent of the confidence of right answers in question-answer trust")
     penalty: float = Field(1.0, gt=0, description="exponent of the doubt of wrong answers in question-answer trust")
+    class_series_limit: int = Field(
+        1000, ge=0, description="most classes with metrics of their own; the rest counts as (other)"
+    )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
 

@@ -1,10 +1,10 @@
-"""What Prometheus reads: counts, sums and histograms of requests and answers.
+"""What Prometheus reads: every family of the service, and the one door through which the rest of it counts.
 
-Sums and counts are counters, so that replicas add up: the NetTrustScore without targets is
-rate(trust_question_answer_sum_total) / rate(trust_predictions_total), its spread comes from the squares.
+Sums and counts are counters, so that workers and replicas add up; ratios belong to PromQL. Figures about answers carry
+`model` and `version`; those of the process (requests, errors, batches, queue, journal, captures) do not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -18,12 +18,16 @@ from prometheus_client import (
 )
 
 from service.answer import Answer
-from service.bundle import Bundle
+from service.bundle import Bundle, read_reference
 from service.errors import ServiceError, error_classes
-from trust.score import question_answer_trust
+from service.monitor.alarm_metrics import AlarmMetrics
+from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
+from service.monitor.journal_metrics import JournalCounts, JournalMetrics
+from service.monitor.labelled_metrics import LabelledAnswer, LabelledMetrics
+from service.monitor.labels import class_labels
+from service.monitor.reference_metrics import ReferenceMetrics
+from trust.manifest import Threshold
 
-DECISIONS = ("trust", "untrust")
-UNIT_BINS = tuple(i / 20 for i in range(1, 21))
 SECONDS_BINS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BINS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -32,53 +36,55 @@ class Metrics:
     """The metrics of one app, in a registry of their own.
 
     Args:
-        reward, penalty: exponents of question-answer trust (Wong et al.).
+        class_series_limit: most classes with series of their own; all others count as "(other)".
+        queue_capacity: most images that wait for a batch.
     """
 
-    def __init__(self, reward: float, penalty: float) -> None:
+    def __init__(self, class_series_limit: int, queue_capacity: int) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._reward, self._penalty = reward, penalty
-
-        predictions = Counter("trust_predictions", "Answers, by decision.", ["decision"], registry=registry)
-        self._predictions = {decision: predictions.labels(decision) for decision in DECISIONS}
-        self._class_predictions = Counter(
-            "trust_class_predictions", "Answers, by predicted class.", ["predicted"], registry=registry
-        )
-        self._trust = Histogram(
-            "trust_probability", "Calibrated P(the answer is correct).", buckets=UNIT_BINS, registry=registry
-        )
-        self._confidence = Histogram(
-            "trust_confidence", "The classifier's confidence.", buckets=UNIT_BINS, registry=registry
-        )
-        self._question_answer_sum = Counter(
-            "trust_question_answer_sum", "Sum of expected question-answer trust, without targets.", registry=registry
-        )
-        self._question_answer_squares_sum = Counter(
-            "trust_question_answer_squares_sum",
-            "Sum of squares of expected question-answer trust, without targets.",
-            registry=registry,
-        )
+        self._class_series_limit = class_series_limit
+        self._answers = AnswerMetrics(registry)
+        self._labelled = LabelledMetrics(registry)
+        self._reference = ReferenceMetrics(registry)
+        self._alarms = AlarmMetrics(registry)
+        self._journal = JournalMetrics(registry)
         self._request_seconds = Histogram(
             "trust_request_seconds", "Time to answer POST /predict.", buckets=SECONDS_BINS, registry=registry
         )
         self.batch_size = Histogram("trust_batch_size", "Images in a batch.", buckets=BATCH_BINS, registry=registry)
-        self._queue_length = Gauge("trust_queue_length", "Images that wait for a batch.", registry=registry)
+        # Each worker has a queue of its own.
+        self.queue_length = Gauge(
+            "trust_queue_length", "Images that wait for a batch.", registry=registry, multiprocess_mode="livesum"
+        )
+        Gauge(
+            "trust_queue_capacity",
+            "Images that may wait for a batch.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        ).set(queue_capacity)
         errors = Counter("trust_errors", "POST /predict without an answer, by reason.", ["reason"], registry=registry)
         self._errors = {error.reason: errors.labels(error.reason) for error in error_classes()}
         self._model_info = Gauge(
-            "trust_model_info", "1 for the model that answers.", ["name", "version", "provider"], registry=registry
+            "trust_model_info",
+            "1 for the model that answers.",
+            ["model", "version", "provider"],
+            registry=registry,
+            multiprocess_mode="livemax",
         )
 
-    def describe(self, bundle: Bundle, queue_length: Callable[[], float]) -> None:
-        """Names the model that answers from now on, and shows each of its classes, at 0."""
+    def describe(self, bundle: Bundle, threshold: Threshold) -> None:
+        """Counts for this bundle from now on; shows its reference, its promise and each of its series, at 0."""
         manifest = bundle.manifest
-        providers = sorted(set(bundle.sessions.providers.values()))
-        self._model_info.labels(manifest.name, manifest.version, "+".join(providers)).set(1)
-        self._classes = [self._class_predictions.labels(name) for name in manifest.classes]
-        self._queue_length.set_function(queue_length)
+        self._model = model = (manifest.name, manifest.version)
+        classes = class_labels(manifest.classes, self._class_series_limit)
+        self._series = AnswerSeries(self._answers, model, classes)
+        self._labelled.show(model, classes)
+        self._reference.show(model, classes, manifest.reference, read_reference(bundle))
+        self._reference.promise(model, threshold)
+        self._model_info.labels(*model, "+".join(sorted(set(bundle.sessions.providers.values())))).set(1)
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -91,12 +97,44 @@ class Metrics:
                 self._errors[reason].inc()
                 raise
 
-    def observe(self, answer: Answer) -> None:
-        """Counts one answer."""
-        quality = float(question_answer_trust(answer.confidence, answer.trust, self._reward, self._penalty))
-        self._predictions["trust" if answer.trusted else "untrust"].inc()
-        self._classes[answer.class_index].inc()
-        self._trust.observe(answer.trust)
-        self._confidence.observe(answer.confidence)
-        self._question_answer_sum.inc(quality)
-        self._question_answer_squares_sum.inc(quality**2)
+    def observe(self, answer: Answer, question_answer: float, p_value: float | None = None) -> None:
+        """Counts one answer.
+
+        Args:
+            answer: of the bundle described.
+            question_answer: its expected question-answer trust, without target.
+            p_value: of its novelty, where it has one.
+        """
+        self._series.observe(answer, question_answer, p_value)
+
+    def feedback(self, outcome: str) -> None:
+        """Counts what became of one label that was sent: one of labelled_metrics.OUTCOMES."""
+        self._labelled.feedback(self._model, outcome)
+
+    def labelled(self, answer: LabelledAnswer) -> None:
+        """Counts one accepted label, for the model that gave the answer."""
+        self._labelled.labelled(answer)
+
+    def alarms(self, names: Iterable[str], threshold: float) -> None:
+        """Shows which alarms there are: each at level 0, none raised. The threshold is log10(A)."""
+        self._alarms.show(self._model, names, threshold)
+
+    def alarm(self, name: str, level: float, active: bool) -> None:
+        """Shows an alarm's state: log10 of its e-statistic, and whether it was raised and is not over."""
+        self._alarms.alarm(self._model, name, level, active)
+
+    def alarm_raised(self, name: str) -> None:
+        """Counts one alarm; not called again for one that a restart restored."""
+        self._alarms.raised(self._model, name)
+
+    def drift(self, score: str, statistic: str, value: float, threshold: float | None = None) -> None:
+        """Shows a distance from the reference, such as psi of trust, over the windows of all workers."""
+        self._alarms.drift(self._model, score, statistic, value, threshold)
+
+    def journal(self, counts: JournalCounts) -> None:
+        """Catches up with the journal's own counts; to be called about once a second, by one thread."""
+        self._journal.journal(counts)
+
+    def captures(self, images: int) -> None:
+        """Shows how many images are kept for investigation."""
+        self._journal.captures(images)

@@ -1,0 +1,56 @@
+"""How the journal and the captured images fare; they belong to the process, not to a model."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class JournalCounts(Protocol):
+    """What a journal counted since it was opened; totals only grow."""
+
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+
+    @property
+    def up(self) -> bool: ...
+
+
+class JournalMetrics:
+    """Follows a journal's own counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._written = Counter("trust_journal_written", "Answers written to the journal.", registry=registry)
+        self._dropped = Counter(
+            "trust_journal_dropped", "Answers that the journal lost, by reason.", ["reason"], registry=registry
+        )
+        # One worker that cannot write is enough to look after it.
+        self._up = Gauge(
+            "trust_journal_up", "1 while the journal can be written.", registry=registry, multiprocess_mode="livemin"
+        )
+        # All workers keep their images in one folder: who counted last knows.
+        self._captures = Gauge(
+            "trust_captures",
+            "Images kept for investigation.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._seen: dict[str, int] = {}
+
+    def journal(self, counts: JournalCounts) -> None:
+        """Catches up with a journal; to be called about once a second, by one thread."""
+        self._written.inc(self._grown("written", counts.written))
+        for reason, total in counts.dropped.items():
+            self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
+        self._up.set(counts.up)
+
+    def captures(self, images: int) -> None:
+        self._captures.set(images)
+
+    def _grown(self, name: str, total: int) -> int:
+        growth = total - self._seen.get(name, 0)
+        self._seen[name] = total
+        return growth
