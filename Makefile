@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve train wrap report results test lint types lock clean
+.PHONY: serve train wrap report results test dashboards lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -32,8 +32,12 @@ results: .venvs/dev/.ready
 	@.venvs/dev/bin/trustserve-train study $(ARGS)
 
 test: .venvs/dev/.ready
-	@.ci/system-packages prometheus dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus prometheus-alertmanager dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
+
+# The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.
+dashboards: .venvs/dev/.ready
+	@.venvs/dev/bin/python -m deploy.grafana.source.write
 
 lint: .venvs/dev/.ready
 	@.venvs/dev/bin/ruff check .
