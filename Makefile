@@ -32,7 +32,7 @@ results: .venvs/dev/.ready
 	@.venvs/dev/bin/trustserve-train study $(ARGS)
 
 test: .venvs/dev/.ready
-	@.ci/system-packages prometheus prometheus-alertmanager dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
 
 # The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle import Bundle
-from trust.head import decide, trust_probability
+from trust.head import decide, trust_inputs, trust_probability
 from trust.manifest import Threshold
 from trust.preprocess import Pixels
 
@@ -22,6 +22,9 @@ class Answer:
     threshold: float
     trusted: bool
     probabilities: NDArray[np.float32]  # (K,)
+    novelty: float | None
+    """How far image and features lie from clean data; None where the bundle does not measure it."""
+    head_inputs: NDArray[np.float32]  # (I,), in the order of manifest.trust_head.inputs
 
 
 def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
@@ -39,6 +42,8 @@ def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels])
     predicted = outputs["logits"].argmax(axis=1)
     confidence = probabilities[np.arange(len(predicted)), predicted]
     limits = threshold.of(predicted)
+    novelty = outputs["novelty"].tolist() if "novelty" in outputs else [None] * len(predicted)
+    head_inputs = trust_inputs(bundle.manifest.trust_head, outputs).astype(np.float32)  # (N, I)
     columns = (predicted, confidence, trust, limits, decide(trust, limits))
-    rows = zip(*(column.tolist() for column in columns), probabilities, strict=True)
+    rows = zip(*(column.tolist() for column in columns), probabilities, novelty, head_inputs, strict=True)
     return [Answer(*row) for row in rows]

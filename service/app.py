@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.answer import Answer
-from service.documentation import EXAMPLES, PREDICT_REQUEST, error_responses
+from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
+from service.monitor_routes import add_monitor
 from service.problems import add_problem_handlers
 from service.request_id import RequestId
 from service.schemas import Health, ModelName, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
 from service.upload import read_image
-from trust.score import question_answer_trust
 
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {
@@ -29,6 +29,8 @@ LINKS = {
     "docs": "/docs",
     "model": "/model",
     "metrics": "/metrics",
+    "feedback": "/feedback",
+    "monitor": "/monitor",
     "alive": "/healthz",
     "ready": "/readyz",
 }
@@ -64,6 +66,7 @@ def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: 
     app.add_middleware(RequestId)
     add_problem_handlers(app)
     _add_predict(app, settings, engine, metrics)
+    add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
     return app
 
@@ -73,7 +76,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
         "/predict",
         response_model=Prediction,
         response_model_exclude_none=True,
-        responses=error_responses(*EXAMPLES),
+        responses=error_responses(*PREDICT_ERRORS),
         openapi_extra=PREDICT_REQUEST,
         tags=["predict"],
     )
@@ -88,10 +91,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             with_probabilities = _wants_probabilities(request)
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
-            metrics.observe(
-                answer,
-                float(question_answer_trust(answer.confidence, answer.trust, settings.reward, settings.penalty)),
-            )
+            engine.live.observe(request.state.request_id, answer)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
 

@@ -3,20 +3,30 @@
 from typing import Any
 
 from service.errors import (
+    AnswerExpired,
+    AnswerUnknown,
+    FeedbackMalformed,
+    FeedbackTooLarge,
+    FeedbackTypeUnsupported,
     ImageHasTooManyPixels,
     ImageMissing,
     ImageTooLarge,
     ImageUnreadable,
+    JournalOff,
+    JournalUnavailable,
+    LabelContradicts,
+    LabelInvalid,
     MediaTypeUnsupported,
     NotReady,
     Overloaded,
     ParameterInvalid,
     ServiceError,
+    TooManyLabels,
     UploadMalformed,
 )
 from service.problems import MEDIA_TYPE, problem_type
 from service.request_id import HEADER
-from service.schemas import Problem
+from service.schemas import Feedback, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -34,7 +44,48 @@ EXAMPLES: dict[type[ServiceError], str] = {
     NotReady: "opening the bundle models/fashion-mnist; try again shortly",
     Overloaded: "256 images are waiting, limit is 256; try again shortly",
     ServiceError: "something unexpected happened; the log has it under this request_id",
+    FeedbackMalformed: "the body is not JSON: EOF while parsing an object at line 1 column 20; send one label, or a "
+    "list of labels",
+    AnswerUnknown: "no answer has request_id 3f0c1d3c; send the one that came with the answer",
+    LabelContradicts: "answer 3f0c1d3c has another label (Ankle boot), which stays; this one is not taken",
+    AnswerExpired: "answer 3f0c1d3c is no longer kept; send labels sooner or raise TRUSTSERVE_JOURNAL_DAYS",
+    FeedbackTooLarge: "body is 2000000 bytes, limit is 1000000; send fewer labels at once or raise "
+    "TRUSTSERVE_MAX_FEEDBACK_BYTES",
+    TooManyLabels: "100000 labels in one request, limit is 1000; send them in several requests",
+    FeedbackTypeUnsupported: "content type is text/plain; send application/json, or one object a line as "
+    "application/x-ndjson",
+    LabelInvalid: "label 'Boot' is no class of the model; known are 'T-shirt/top', 'Trouser' and 8 more",
+    JournalOff: "answers are not kept for labels: TRUSTSERVE_JOURNAL is off; set it to a database",
+    JournalUnavailable: "the journal does not answer; nothing of these labels was taken, send them again",
 }
+PREDICT_ERRORS = (
+    ImageMissing,
+    UploadMalformed,
+    ImageUnreadable,
+    ParameterInvalid,
+    ImageTooLarge,
+    ImageHasTooManyPixels,
+    MediaTypeUnsupported,
+    NotReady,
+    Overloaded,
+    ServiceError,
+)
+FEEDBACK_ERRORS = (
+    FeedbackMalformed,
+    AnswerUnknown,
+    LabelContradicts,
+    AnswerExpired,
+    FeedbackTooLarge,
+    TooManyLabels,
+    FeedbackTypeUnsupported,
+    LabelInvalid,
+    JournalOff,
+    JournalUnavailable,
+    NotReady,
+    Overloaded,
+    ServiceError,
+)
+MONITOR_ERRORS = (ParameterInvalid, NotReady, Overloaded, ServiceError)
 
 PREDICT_REQUEST: dict[str, Any] = {
     "parameters": [
@@ -65,6 +116,30 @@ PREDICT_REQUEST: dict[str, Any] = {
             "image/*": {"schema": {"type": "string", "format": "binary"}},
         },
     },
+}
+
+_FEEDBACK = Feedback.model_json_schema()
+
+FEEDBACK_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One label, a list of labels, or one label a line.",
+        "content": {
+            "application/json": {"schema": {"anyOf": [_FEEDBACK, {"type": "array", "items": _FEEDBACK}]}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    },
+}
+
+MONITOR_REQUEST: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "window",
+            "in": "query",
+            "description": "length of the window, from 10s to 7d",
+            "schema": {"type": "string", "default": "1h", "examples": ["15m", "1h", "1d"]},
+        }
+    ]
 }
 
 

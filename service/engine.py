@@ -10,9 +10,11 @@ from service.answer import Answer, answer_batch, threshold_in_force
 from service.batching import Batcher
 from service.bundle import Bundle, open_bundle
 from service.errors import ImageHasTooManyPixels, ImageUnreadable, NotReady, Overloaded
+from service.monitor.live import Live
 from service.monitor.metrics import Metrics
+from service.monitor.opening import Monitor, open_monitor
 from service.sessions import available_cores
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from trust.manifest import BundleError, Threshold
 from trust.preprocess import ImageError, Pixels, TooManyPixels, preprocess
 
@@ -30,6 +32,7 @@ class Engine:
         self._metrics = metrics
         self._status = f"opening the bundle {settings.model}; try again shortly"
         self._bundle: Bundle | None = None
+        self._monitor: Monitor | None = None
         self._batcher: Batcher[Pixels, Answer] | None = None
         self._decoding = 0
         self._decoders = ThreadPoolExecutor(
@@ -48,6 +51,17 @@ class Engine:
         return self._bundle
 
     @property
+    def live(self) -> Live:
+        """The monitor of the open bundle.
+
+        Raises:
+            NotReady: it is not open; the message says why.
+        """
+        if self._monitor is None:
+            raise NotReady(self._status)
+        return self._monitor.live
+
+    @property
     def threshold(self) -> Threshold:
         """From which trust on an answer is trusted: the operator's, else the bundle's."""
         return threshold_in_force(self._settings.threshold, self.bundle)
@@ -64,6 +78,8 @@ class Engine:
                 await self._batcher.close()
             if self._bundle is not None:
                 self._bundle.sessions.close()
+            if self._monitor is not None:
+                await self._monitor.background.close()
             self._decoders.shutdown(cancel_futures=True)
 
     async def answer(self, data: bytes) -> Answer:
@@ -97,9 +113,12 @@ class Engine:
         settings = self._settings
         try:
             bundle = await asyncio.to_thread(open_bundle, settings.model, settings.device, settings.session_threads)
-            self._serve(bundle)
+            threshold = threshold_in_force(settings.threshold, bundle)
+            self._serve(bundle, await asyncio.to_thread(open_monitor, bundle, threshold, settings, self._metrics))
         except BundleError as error:
             self._fail(f"the bundle could not be opened: {error}", error, on_failure)
+        except SettingsError as error:
+            self._fail(str(error), error, on_failure)
         except Exception as error:
             _logger.exception("opening the bundle %s failed", settings.model)
             self._fail("the bundle could not be opened; the log has the reason", error, on_failure)
@@ -112,16 +131,16 @@ class Engine:
         if on_failure is not None:
             on_failure(error)
 
-    def _serve(self, bundle: Bundle) -> None:
+    def _serve(self, bundle: Bundle, monitor: Monitor) -> None:
         settings, metrics = self._settings, self._metrics
 
         def run_batch(images: list[Pixels]) -> list[Answer]:
             metrics.batch_size.observe(len(images))
             return answer_batch(bundle, self.threshold, images)
 
-        metrics.describe(bundle, threshold_in_force(settings.threshold, bundle))
         batcher = Batcher(
             run_batch, settings.max_batch, settings.max_queue, settings.batch_wait_seconds, metrics.queue_length.set
         )
         batcher.start()
-        self._batcher, self._bundle = batcher, bundle
+        monitor.background.start()
+        self._batcher, self._monitor, self._bundle = batcher, monitor, bundle

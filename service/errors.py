@@ -98,6 +98,93 @@ class NotReady(ServiceError):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class FeedbackError(ServiceError):
+    """A label that is not taken; of no concern to who asks for predictions, and not counted with theirs."""
+
+
+class FeedbackMalformed(FeedbackError):
+    """The body holds no labels that could be told apart."""
+
+    status_code = 400
+    title = "Malformed feedback"
+    reason = "feedback_malformed"
+
+
+class AnswerUnknown(FeedbackError):
+    """No answer has this request id."""
+
+    status_code = 404
+    title = "Unknown answer"
+    reason = "answer_unknown"
+
+
+class LabelContradicts(FeedbackError):
+    """The answer has another label, which stays."""
+
+    status_code = 409
+    title = "Contradicting label"
+    reason = "label_contradicts"
+
+
+class AnswerExpired(FeedbackError):
+    """The label comes later than answers are kept."""
+
+    status_code = 410
+    title = "Expired answer"
+    reason = "answer_expired"
+
+
+class FeedbackTooLarge(FeedbackError):
+    """The body has more bytes than allowed."""
+
+    status_code = 413
+    title = "Feedback too large"
+    reason = "feedback_too_large"
+    headers: ClassVar[Mapping[str, str]] = {"Connection": "close"}
+
+
+class TooManyLabels(FeedbackError):
+    """The body holds more labels than allowed."""
+
+    status_code = 413
+    title = "Too many labels"
+    reason = "too_many_labels"
+
+
+class FeedbackTypeUnsupported(FeedbackError):
+    """The body is neither JSON nor a line of JSON each."""
+
+    status_code = 415
+    title = "Unsupported media type"
+    reason = "feedback_type_unsupported"
+    headers: ClassVar[Mapping[str, str]] = {"Accept": "application/json, application/x-ndjson"}
+
+
+class LabelInvalid(FeedbackError):
+    """The label is not what a label looks like, or names no class of the model."""
+
+    status_code = 422
+    title = "Invalid label"
+    reason = "label_invalid"
+
+
+class JournalOff(FeedbackError):
+    """There is nothing that labels could be joined with."""
+
+    status_code = 501
+    title = "No journal"
+    reason = "journal_off"
+
+
+class JournalUnavailable(FeedbackError):
+    """The journal's database does not answer."""
+
+    status_code = 503
+    title = "Journal unavailable"
+    reason = "journal_unavailable"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
 def error_classes(root: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
     """The tree, root first."""
     yield root

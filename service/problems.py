@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.errors import ImageTooLarge, ServiceError
+from service.errors import ServiceError
 from service.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,6 +27,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 def problem_type(error: type[ServiceError]) -> str:
     """Names a kind of error for programs.
 
+    >>> from service.errors import ImageTooLarge
     >>> problem_type(ImageTooLarge)
     'urn:trustserve:problem:image-too-large'
     """
@@ -42,7 +43,8 @@ def problem_response(request: Request, error: ServiceError) -> Response:
         detail=str(error),
         request_id=request.state.request_id,
     )
-    kind = _LingeringResponse if isinstance(error, ImageTooLarge) else Response
+    # Who closes the connection has not read what the caller is still sending.
+    kind = _LingeringResponse if error.headers.get("Connection") == "close" else Response
     return _respond(problem, error.headers, kind)
 
 

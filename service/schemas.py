@@ -1,8 +1,8 @@
 """Bodies of the answers, with examples as the docs show them."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trust.manifest import Manifest
 
@@ -30,6 +30,46 @@ class Prediction(BaseModel):
     probabilities: dict[str, float] | None = Field(
         None, examples=[{"T-shirt/top": 0.013, "Ankle boot": 0.987}], description="only with ?probabilities=true"
     )
+
+
+class Feedback(BaseModel):
+    """The label of one answer, by the name or the index of its class."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"request_id": "3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f", "label": "Ankle boot"},
+                {"request_id": "b45d59ef1ba245c0b7c17a8aa20331ee", "class_index": 9, "sampling_probability": 0.1},
+            ]
+        },
+    )
+
+    request_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the answer's")
+    label: str | None = Field(None, description="name of the true class; or class_index")
+    class_index: int | None = Field(None, ge=0, description="index of the true class; or label")
+    sampling_probability: float = Field(
+        1.0,
+        ge=1e-6,
+        le=1,
+        allow_inf_nan=False,
+        description="how probable it was that this answer would be labelled; 1 where every answer is",
+    )
+
+    @model_validator(mode="after")
+    def _one_class(self) -> Self:
+        if (self.label is None) == (self.class_index is None):
+            raise ValueError("the class is named twice or not at all; send label or class_index")
+        return self
+
+
+class LabelOutcome(BaseModel):
+    """What became of one label."""
+
+    request_id: str | None = Field(examples=["3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"], description="none where invalid")
+    outcome: Literal["accepted", "repeated", "contradicting", "unknown", "invalid", "expired"]
+    detail: str | None = Field(None, description="what was wrong, and the way out")
 
 
 class Problem(BaseModel):

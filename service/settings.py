@@ -44,11 +44,41 @@ class Settings(BaseSettings):
     )
     reward: float = Field(1.0, gt=0, description="exponent of the confidence of right answers in question-answer trust")
     penalty: float = Field(1.0, gt=0, description="exponent of the doubt of wrong answers in question-answer trust")
+    state: Path = Field(Path("state"), description="folder of what outlives a restart; its files are made when needed")
+    journal: str | None = Field(
+        None,
+        pattern=r"^(off|sqlite:///.+|postgresql://.+)$",
+        description="where answers wait for labels: sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME, or off; "
+        "unset: journal.sqlite in the state folder",
+    )
+    journal_days: int = Field(30, ge=1, description="days after which an answer leaves the journal")
+    journal_rows: int = Field(1_000_000, ge=1, description="most answers in the journal; the oldest leave first")
+    journal_buffer: int = Field(
+        10_000, ge=1, description="most answers that wait to be written to the journal; beyond, they are not kept"
+    )
+    monitor_minimum: int = Field(
+        100, ge=2, description="fewest answers, or labels, from which /monitor gives a figure; below: insufficient data"
+    )
+    tolerated_drop: float = Field(
+        0.02, ge=0, lt=1, description="how far mean trust and trust rate may fall below the reference without an alarm"
+    )
+    alarm_run_length: int = Field(
+        100_000, ge=100, le=10**12, description="answers between two false alarms of one kind, on average, at least"
+    )
+    max_feedback_bytes: int = Field(1_000_000, ge=1, description="largest body of POST /feedback, in bytes; then 413")
+    max_feedback_items: int = Field(1000, ge=1, description="most labels in one POST /feedback; then 413")
     class_series_limit: int = Field(
         1000, ge=0, description="most classes with metrics of their own; the rest counts as (other)"
     )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+
+    @property
+    def journal_url(self) -> str | None:
+        """The journal's database; None: there is to be no journal."""
+        if self.journal == "off":
+            return None
+        return self.journal or f"sqlite:///{self.state / 'journal.sqlite'}"
 
 
 def load_settings(**flags: Any) -> Settings:

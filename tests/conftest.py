@@ -22,8 +22,9 @@ def own_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests say themselves what is set."""
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests say themselves what is set; what a service keeps goes into a folder of the test's own."""
     for variable in list(os.environ):
         if variable.startswith("TRUSTSERVE_"):
             monkeypatch.delenv(variable)
+    monkeypatch.setenv("TRUSTSERVE_STATE", str(tmp_path_factory.mktemp("state")))

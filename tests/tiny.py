@@ -61,6 +61,24 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def reference_answers() -> dict[str, np.ndarray]:
+    """100 made-up answers; expected question-answer trust .9275 where trusted, .5 where not.
+
+    Trust .975 (trusted, 2 of 80 wrong) or .5 (untrusted, 8 of 20 wrong), confidence .95 or .7; 40 answers "up-left",
+    40 "up-right" and the 20 untrusted ones "down-left"; novelty .005, .015, ... .995.
+    """
+    trusted = np.arange(100) < 80
+    wrong = np.isin(np.arange(100), [0, 40, *range(80, 88)])
+    predicted = np.repeat([0, 1, 2], [40, 40, 20])
+    return {
+        "trust": np.where(trusted, 0.975, 0.5),
+        "confidence": np.where(trusted, 0.95, 0.7),
+        "predicted": predicted,
+        "target": np.where(wrong, (predicted + 1) % 3, predicted),
+        "novelty": np.arange(0.005, 1, 0.01),
+    }
+
+
 def write_tiny_bundle(folder: Path) -> Path:
     """Writes the bundle described above and gives back its folder."""
     (folder / "samples").mkdir(parents=True)
@@ -70,7 +88,7 @@ def write_tiny_bundle(folder: Path) -> Path:
     _save(_classifier(), folder / "classifier.onnx")
     _save(_oracle(), folder / "oracle.onnx")
     _write_golden(folder / "golden.npz")
-    np.savez(folder / "reference.npz", trust=np.linspace(0, 1, 5))
+    np.savez(folder / "reference.npz", **reference_answers())
     names = ["classifier.onnx", "oracle.onnx", "golden.npz", "reference.npz", "README.md"]
     names += [f"samples/{path.name}" for path in sorted((folder / "samples").iterdir())]
     manifest = Manifest(
@@ -87,10 +105,10 @@ def write_tiny_bundle(folder: Path) -> Path:
         reference=ReferenceSummary(
             images=100,
             accuracy=0.9,
-            net_trust_score=0.8,
-            net_trust_score_estimate=0.79,
+            net_trust_score=0.85,
+            net_trust_score_estimate=0.842,
             mean_trust=0.88,
-            mean_trust_lower=0.85,
+            mean_trust_lower=0.8426,
             mean_confidence=0.9,
             trust_rate=0.8,
         ),

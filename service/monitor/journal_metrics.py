@@ -1,22 +1,8 @@
 """How the journal and the captured images fare; they belong to the process, not to a model."""
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-
-class JournalCounts(Protocol):
-    """What a journal counted since it was opened; totals only grow."""
-
-    @property
-    def written(self) -> int: ...
-
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
-
-    @property
-    def up(self) -> bool: ...
+from service.journal.records import JournalCounts
 
 
 class JournalMetrics:

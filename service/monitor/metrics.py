@@ -19,10 +19,11 @@ from prometheus_client import (
 
 from service.answer import Answer
 from service.bundle import Bundle, read_reference
-from service.errors import ServiceError, error_classes
+from service.errors import FeedbackError, ServiceError, error_classes
+from service.journal.records import JournalCounts
 from service.monitor.alarm_metrics import AlarmMetrics
 from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
-from service.monitor.journal_metrics import JournalCounts, JournalMetrics
+from service.monitor.journal_metrics import JournalMetrics
 from service.monitor.labelled_metrics import LabelledAnswer, LabelledMetrics
 from service.monitor.labels import class_labels
 from service.monitor.reference_metrics import ReferenceMetrics
@@ -66,7 +67,8 @@ class Metrics:
             multiprocess_mode="livesum",
         ).set(queue_capacity)
         errors = Counter("trust_errors", "POST /predict without an answer, by reason.", ["reason"], registry=registry)
-        self._errors = {error.reason: errors.labels(error.reason) for error in error_classes()}
+        reasons = [error.reason for error in error_classes() if not issubclass(error, FeedbackError)]
+        self._errors = {reason: errors.labels(reason) for reason in reasons}
         self._model_info = Gauge(
             "trust_model_info",
             "1 for the model that answers.",

@@ -36,9 +36,9 @@ def serve(tiny_bundle: Path) -> Iterator[Callable[..., TestClient]]:
 
 
 @pytest.fixture(scope="module")
-def client(tiny_bundle: Path) -> Iterator[TestClient]:
+def client(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A service with the default settings, shared by the tests of a file."""
-    app = create_app(load_settings(model=tiny_bundle))
+    app = create_app(load_settings(model=tiny_bundle, state=tmp_path_factory.mktemp("state")))
     with TestClient(app, raise_server_exceptions=False) as client:
         wait_until_opened(client)
         yield client

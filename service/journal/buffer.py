@@ -1,0 +1,51 @@
+"""Answers between the request that made them and the database: bounded, and never in the request's way."""
+
+import threading
+
+from service.journal.records import AnswerRecord, DropReason
+
+
+class AnswerBuffer:
+    """Holds answers until the writer says that they are written.
+
+    The lock is held for some instructions, never while anything is written: nobody waits for it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        # By request id, in the order of arrival.
+        self._arriving: dict[str, AnswerRecord] = {}
+        self._in_writing: dict[str, AnswerRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._arriving) + len(self._in_writing)
+
+    def __contains__(self, request_id: str) -> bool:
+        with self._lock:
+            return request_id in self._arriving or request_id in self._in_writing
+
+    def add(self, answer: AnswerRecord) -> DropReason | None:
+        """Takes an answer in, or says why not: it is full, or holds an answer of this request id."""
+        request_id = answer.request_id
+        with self._lock:
+            if request_id in self._arriving or request_id in self._in_writing:
+                return DropReason.duplicate
+            if len(self) >= self._limit:
+                return DropReason.buffer_full
+            self._arriving[request_id] = answer
+            return None
+
+    def take(self) -> list[AnswerRecord]:
+        """All there is, to be written by the one thread that does so now; it stays inside until `forget` is called."""
+        with self._lock:
+            # Something is in writing already where the last attempt failed.
+            self._in_writing = self._in_writing | self._arriving if self._in_writing else self._arriving
+            self._arriving = {}
+            taken = self._in_writing
+        return list(taken.values())
+
+    def forget(self) -> None:
+        """Lets go of what `take` gave: it is written, or never will be."""
+        with self._lock:
+            self._in_writing = {}

@@ -1,0 +1,70 @@
+"""Retention: answers leave the journal by age and by count, in pieces so small that nobody waits for one.
+
+Of an answer that leaves, its request id stays for as long again, so that a label that comes late is told from one for
+an answer that never was. Everything else of it goes, its label too.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, select
+
+from service.journal.database import writing
+from service.journal.tables import ANSWERS, EXPIRED, insert_new
+
+PIECE = 500
+SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What may stay: the newest `rows` answers, as long as they are at most `days` old."""
+
+    days: float
+    rows: int
+
+    def oldest(self, now: float) -> float:
+        """From when on an answer is young enough, epoch seconds."""
+        return now - self.days * SECONDS_A_DAY
+
+
+def sweep(engine: Engine, retention: Retention, now: float) -> Iterator[int]:
+    """Removes what may not stay, a transaction at each step; yields how many rows it took."""
+    boundary = max(retention.oldest(now), _time_of_rank(engine, ANSWERS, retention.rows))
+    yield from _pieces(engine, ANSWERS, boundary, _expire)
+    twice_as_old = Retention(2 * retention.days, retention.rows).oldest(now)
+    yield from _pieces(engine, EXPIRED, max(twice_as_old, _time_of_rank(engine, EXPIRED, retention.rows)), _forget)
+
+
+def _pieces(
+    engine: Engine, table: Table, boundary: float, remove: Callable[[Connection, list[dict[str, Any]]], None]
+) -> Iterator[int]:
+    """Removes the rows up to and with a time, oldest first."""
+    oldest = select(table.c.request_id, table.c.answered_at).where(table.c.answered_at <= boundary)
+    # Rows that another process labels or removes right now are left to it, or to the next sweep.
+    oldest = oldest.order_by(table.c.answered_at).limit(PIECE).with_for_update(skip_locked=True)
+    while True:
+        with writing(engine) as connection:
+            rows = [row._asdict() for row in connection.execute(oldest)]
+            if not rows:
+                return
+            remove(connection, rows)
+        yield len(rows)
+
+
+def _expire(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(insert_new(connection, EXPIRED), rows)
+    connection.execute(delete(ANSWERS).where(ANSWERS.c.request_id.in_([row["request_id"] for row in rows])))
+
+
+def _forget(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(delete(EXPIRED).where(EXPIRED.c.request_id.in_([row["request_id"] for row in rows])))
+
+
+def _time_of_rank(engine: Engine, table: Table, rank: int) -> float:
+    """The time of the newest row that is one too many; minus infinity where there is none."""
+    newest_first = select(table.c.answered_at).order_by(table.c.answered_at.desc()).offset(rank).limit(1)
+    with engine.connect() as connection:
+        time: float | None = connection.execute(newest_first).scalar()
+    return float("-inf") if time is None else time

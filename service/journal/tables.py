@@ -1,0 +1,64 @@
+"""The journal's tables as today's code sees them; `migrations/` says how a database comes to look so."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
+
+METADATA = MetaData()
+
+# Columns are named and ordered as the fields of AnswerRecord: a row is its fields.
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("answered_at", Double, nullable=False, index=True),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("class_index", Integer, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("trust", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("trusted", Boolean, nullable=False),
+    Column("question_answer_estimate", Double, nullable=False),
+    Column("head_inputs", LargeBinary, nullable=False),
+    Column("novelty", Double),
+)
+
+# The primary key is what makes the first label win, whichever process brings it.
+LABELS = Table(
+    "labels",
+    METADATA,
+    Column("request_id", Text, ForeignKey("answers.request_id", ondelete="CASCADE"), primary_key=True),
+    Column("class_index", Integer, nullable=False),
+    Column("sampling_probability", Double, nullable=False),
+    Column("received_at", Double, nullable=False),
+)
+
+# What stays of an answer past the retention, so that its label is told from one for an answer that never was.
+EXPIRED = Table(
+    "expired",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("answered_at", Double, nullable=False, index=True),
+)
+
+_INSERTS: dict[str, type[sqlite.Insert] | type[postgresql.Insert]] = {
+    "sqlite": sqlite.Insert,
+    "postgresql": postgresql.Insert,
+}
+
+
+def insert_new(connection: Connection, table: Table) -> ReturningInsert[str]:
+    """An insert that leaves rows alone whose key is there already, and returns the keys that were new."""
+    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing().returning(table.c.request_id)

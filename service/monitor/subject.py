@@ -1,0 +1,85 @@
+"""What is monitored: one bundle under the settings in force, and the answers to its reference images."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from service.bundle import Bundle, read_reference
+from service.monitor.alarms import Alarms
+from service.monitor.labels import OTHER
+from service.monitor.novelty import NoveltyReference
+from service.monitor.window import Sums
+from service.settings import Settings
+from trust.head import decide
+from trust.manifest import REFERENCE, BundleError, Manifest, Threshold
+from trust.score import question_answer_trust
+
+_COLUMNS = {"trust", "confidence", "predicted"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One bundle as it is monitored."""
+
+    manifest: Manifest
+    threshold: Threshold
+    """In force: the operator's, else the bundle's."""
+    reward: float
+    penalty: float
+    names: tuple[str, ...]
+    """Of the classes that are told apart; where there are more, the last is all the others."""
+    reference: Sums
+    """Answers to clean images that fitted nothing, summed as the live ones are."""
+    novelties: tuple[float, ...]
+    """Of the reference images; none where the bundle measures none."""
+    tolerated_drop: float
+    run_length: int
+
+    @classmethod
+    def of(cls, bundle: Bundle, threshold: Threshold, settings: Settings) -> Self:
+        """Reads the reference.
+
+        Raises:
+            BundleError: it is no file of arrays, or lacks one.
+        """
+        classes, limit = bundle.manifest.classes, settings.class_series_limit
+        names = classes if len(classes) <= limit else (*classes[:limit], OTHER)
+        rows = read_reference(bundle)
+        if absent := _COLUMNS - rows.keys():
+            raise BundleError(f"{bundle.path / REFERENCE} lacks {sorted(absent)}; export the bundle again")
+        trust, confidence = rows["trust"].astype(float), rows["confidence"].astype(float)
+        predicted = rows["predicted"].astype(int)
+        columns = [
+            np.zeros(len(trust)),
+            np.minimum(predicted, len(names) - 1),
+            decide(trust, threshold.of(predicted)),
+            trust,
+            confidence,
+            question_answer_trust(confidence, trust, settings.reward, settings.penalty),
+            np.full(len(trust), math.nan),
+        ]
+        return cls(
+            manifest=bundle.manifest,
+            threshold=threshold,
+            reward=settings.reward,
+            penalty=settings.penalty,
+            names=names,
+            reference=Sums.of(len(names), np.column_stack(columns)),
+            novelties=tuple(rows["novelty"].tolist()) if "novelty" in rows else (),
+            tolerated_drop=settings.tolerated_drop,
+            run_length=settings.alarm_run_length,
+        )
+
+    @cached_property
+    def novelty(self) -> NoveltyReference | None:
+        """What live novelties are ranked among."""
+        return NoveltyReference(self.novelties) if self.novelties else None
+
+    def new_alarms(self) -> Alarms:
+        """Its alarms, none raised."""
+        return Alarms(
+            self.manifest.reference, self.reference, self.novelty, self.threshold, self.tolerated_drop, self.run_length
+        )
