@@ -48,7 +48,12 @@ class Live:
     alertmanager: str
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By replica; each with its `target`, the class index that is true, and the `weight` of its label if it has one."""
-    fired_while_clean: set[str] = field(default_factory=set)
+    alerts_while_clean: list[dict[str, str]] = field(default_factory=list)
+    alerts: list[dict[str, str]] = field(default_factory=list)
+    """Labels of each, pending or firing, after the noise."""
+    told: list[dict[str, str]] = field(default_factory=list)
+    """Labels of the alerts that reached whoever is on call."""
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def pooled(self, *replicas: str) -> dict[str, np.ndarray]:
         """Answers of some replicas as columns, (N,) each."""
@@ -80,10 +85,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         wait_until(lambda: query(live, f"count(trust_model_info) == {len(services)}"), "the first scrapes", log)
         replay(live, CLEAN)
         settle(live, log)
-        live.fired_while_clean = {each["metric"]["alertname"] for each in query(live, "ALERTS")}
+        live.alerts_while_clean = alerts(live)
         replay(live, NOISY, noise=NOISE_GREYS)
         settle(live, log)
-        yield live
+        # At once: the five-minute window of the quickest alert will not wait for slow tests.
+        live.alerts = alerts(live)
+        wait_until(lambda: told_on_call(live), "an alert to reach Alertmanager", folder / "alertmanager.log")
+        live.told = told_on_call(live)
+        with live.http:
+            yield live
 
 
 def replay(live: Live, parts: dict[str, slice], noise: float = 0) -> None:
@@ -124,15 +134,25 @@ def ask(client: httpx.Client, image: np.ndarray) -> dict[str, Any]:
 
 def settle(live: Live, log: Path) -> None:
     """Waits until Prometheus has seen everything and all rules have run on it."""
-    # Not by count: an increase is extrapolated and may look complete before the last answer is in it.
-    seen = time.time()
-    for metric in ("trust_predictions_total", "trust_alarm_level"):
-        scraped = f"min(timestamp({metric})) > {seen + 3:.3f}"
-        wait_until(lambda expression=scraped: query(live, expression), "the last scrape", log)
+    # Not by count: an increase is extrapolated and may look complete before the last answer is in it. The service shows
+    # alarms and journal about once a second, drift every ten.
+    shown = time.time() + 2
+    wait_until(lambda: query(live, f"min(timestamp(trust_alarm_level)) > {shown:.3f}"), "the last scrape", log)
+    drifting = f"count(count by (instance) (trust_drift)) == {len(live.services)}"
+    wait_until(lambda: query(live, drifting), "drift", log)
     recorded = time.time()
     for rule in LAST_RULES:
         evaluated = f"min(timestamp({rule})) > {recorded:.3f}"
         wait_until(lambda expression=evaluated: query(live, expression), f"the rule {rule}", log)
+
+
+def alerts(live: Live) -> list[dict[str, str]]:
+    return [series["metric"] for series in query(live, "ALERTS")]
+
+
+def told_on_call(live: Live) -> list[dict[str, str]]:
+    answer = live.http.get(f"{live.alertmanager}/api/v2/alerts", params={"receiver": "on-call"})
+    return [alert["labels"] for alert in answer.raise_for_status().json()]
 
 
 def read_images() -> tuple[np.ndarray, np.ndarray]:
@@ -218,7 +238,7 @@ def write_quick_config(folder: Path, services: list[str], alertmanager: str) -> 
 
 def query(live: Live, expression: str) -> list[dict[str, Any]]:
     """What Prometheus knows now: one entry a series, its value as [time, text]."""
-    response = httpx.post(f"{live.prometheus}/api/v1/query", data={"query": expression})
+    response = live.http.post(f"{live.prometheus}/api/v1/query", data={"query": expression})
     return answer_of(response, expression)
 
 
@@ -226,7 +246,7 @@ def query_range(live: Live, expression: str, seconds: int = 10) -> list[dict[str
     """The same for each of the last seconds."""
     now = time.time()
     parameters = {"query": expression, "start": str(now - seconds), "end": str(now), "step": "1"}
-    return answer_of(httpx.post(f"{live.prometheus}/api/v1/query_range", data=parameters), expression)
+    return answer_of(live.http.post(f"{live.prometheus}/api/v1/query_range", data=parameters), expression)
 
 
 def answer_of(response: httpx.Response, expression: str) -> list[dict[str, Any]]:
