@@ -36,7 +36,7 @@ WORKDIR /app
 COPY --from=build /opt/trustserve /opt/trustserve
 COPY deploy/healthcheck.py ./
 # Windows, alarms and journal; a new volume mounted here takes over its owner.
-RUN install -d -o 10001 -g 10001 state
+RUN mkdir state && chown 10001:10001 state
 # Another bundle: mount it and name its folder in TRUSTSERVE_MODEL.
 COPY models/fashion-mnist models/fashion-mnist
 # A number, so that Kubernetes sees that it is not root.

@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve train wrap report results test dashboards lint types lock clean
+.PHONY: serve train wrap report results test bench dashboards lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -34,6 +34,9 @@ results: .venvs/dev/.ready
 test: .venvs/dev/.ready
 	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
+
+bench: .venvs/dev/.ready
+	@.venvs/dev/bin/python -m benchmarks.monitoring
 
 # The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.
 dashboards: .venvs/dev/.ready

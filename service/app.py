@@ -16,6 +16,7 @@ from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady, ParameterInvalid
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
+from service.monitor.pool import Pool, leave
 from service.monitor_routes import add_monitor
 from service.problems import add_problem_handlers
 from service.request_id import RequestId
@@ -37,21 +38,29 @@ LINKS = {
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
-def create_app(settings: Settings, on_ready: OnReady | None = None, on_failure: OnFailure | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    on_ready: OnReady | None = None,
+    on_failure: OnFailure | None = None,
+    pool: Pool | None = None,
+) -> FastAPI:
     """The service as an ASGI app; its lifespan opens the bundle in the background.
 
     Args:
         settings: every choice the operator has.
         on_ready: called with the bundle once it answers.
         on_failure: called with the error if the bundle cannot be opened; /readyz says it too.
+        pool: this worker's place where there are several, already joined.
     """
-    metrics = Metrics(settings.class_series_limit, settings.max_queue)
+    metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
     engine = Engine(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with engine.running(on_ready, on_failure):
             yield
+        if pool is not None:
+            leave(pool)
 
     # Swagger's script from this process, not from a CDN: docs that draw where there is no internet.
     app = FastAPIOffline(
@@ -128,7 +137,7 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
     def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+        return Response(encode(metrics.shown), headers={"Content-Type": content_type})
 
 
 def _wants_probabilities(request: Request) -> bool:

@@ -1,13 +1,12 @@
 """trustserve serve | predict | inspect: the command line."""
 
-import logging
 import socket
 import sys
-import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import cyclopts
 import uvicorn
@@ -19,7 +18,9 @@ from service.app import create_app
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
 from service.local import answer_files
+from service.logs import configure_logging
 from service.settings import Settings, SettingsError, load_settings
+from service.workers import serve_workers
 from trust.manifest import BundleError
 
 GRACEFUL_SECONDS = 10
@@ -59,33 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None:
     """Serve a bundle over HTTP; each option overrides its TRUSTSERVE_* variable."""
     settings = load_settings(**(flags or {}))
-    _configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     listener = _listen(settings.host, settings.port)
-    failures: list[Exception] = []
-
-    def on_ready(bundle: Bundle) -> None:
-        print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
-
-    def on_failure(error: Exception) -> None:
-        failures.append(error)
-        server.should_exit = True
-
-    config = uvicorn.Config(
-        create_app(settings, on_ready, on_failure),
-        log_config=None,
-        access_log=settings.access_log,
-        lifespan="on",
-        ws="none",
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        return
-    if failures:
-        sys.exit(f"trustserve: {failures[0]}")
+    if settings.workers > 1:
+        failure = serve_workers(settings, listener, _server_options(settings))
+    else:
+        failure = _serve_here(settings, listener)
+    if failure is not None:
+        sys.exit(f"trustserve: {failure}")
 
 
 @app.command
@@ -132,14 +114,33 @@ def inspect(bundle: Path, /) -> None:
     check_golden(opened, differences)
 
 
-def _configure_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Its start and stop are not news: the banner says where the service is.
-    logging.getLogger("uvicorn.error").setLevel("DEBUG" if level == "debug" else "WARNING")
-    # Which migrations the journal has is not news either.
-    logging.getLogger("alembic").setLevel("WARNING")
-    # What is odd about a caller's image is the caller's to know.
-    warnings.filterwarnings("ignore", module="PIL")
+def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
+    """Serves in this process until it is told to end; gives back why it ended by itself, if it did."""
+    failures: list[Exception] = []
+
+    def on_ready(bundle: Bundle) -> None:
+        print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
+
+    def on_failure(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options(settings)))
+    # Ctrl-C, after everything was answered, is no error.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return str(failures[0]) if failures else None
+
+
+def _server_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "log_config": None,
+        "access_log": settings.access_log,
+        "lifespan": "on",
+        "ws": "none",
+        "server_header": False,
+        "timeout_graceful_shutdown": GRACEFUL_SECONDS,
+    }
 
 
 def _listen(host: str, port: int) -> socket.socket:

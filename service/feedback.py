@@ -107,8 +107,11 @@ def _label(sent: Any, classes: Sequence[str]) -> Label | LabelInvalid:
 def _first_of(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"]))[:64]
+    if first["type"] == "missing":
+        return f"{where} is missing; send request_id and label or class_index"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where} is {_shown(first['input'])}; {message[:1].lower() + message[1:]}" if where else message
+    message = message[:1].lower() + message[1:]
+    return f"{where} is {_shown(first['input'])}; {message}" if where else f"{_shown(first['input'])}: {message}"
 
 
 def _known(classes: Sequence[str]) -> str:

@@ -119,7 +119,9 @@ def _detail(result: Labelled, classes: Sequence[str]) -> str | None:
     name = result.label.request_id
     match result.outcome:
         case Outcome.contradicting:
-            kept = "" if result.kept is None else f" ({classes[result.kept.class_index]})"
+            index = -1 if result.kept is None else result.kept.class_index
+            # A label of an older version may be of a class that this one does not have.
+            kept = f" ({classes[index]})" if 0 <= index < len(classes) else ""
             return f"answer {name} has another label{kept}, which stays; this one is not taken"
         case Outcome.unknown:
             return f"no answer has request_id {name}; send the one that came with the answer"

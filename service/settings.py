@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     model: Path = Field(Path("models/fashion-mnist"), description="folder of the bundle to serve")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    workers: int = Field(1, ge=1, description="processes that answer; each opens the bundle and has a queue of its own")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the networks run; auto takes CUDA where it really works"
     )

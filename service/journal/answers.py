@@ -1,12 +1,12 @@
-"""Answers go into the database: all at once, or one by one where it refuses one of them."""
+"""Answers go into the database: all at once, or in ever smaller parts where it refuses one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
-from sqlalchemy import Connection
+from sqlalchemy import Engine
 
-from service.journal.database import is_fault_of_a_row
+from service.journal.database import is_fault_of_a_row, writing
 from service.journal.records import AnswerRecord
 from service.journal.tables import ANSWERS, insert_new
 
@@ -16,45 +16,39 @@ _values = attrgetter(*_NAMES)
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """How many of some answers are in the database now, or for which reason not."""
+    """Some answers that need not be written any more, and how many of them are in the database, or why not."""
 
-    written: int
-    duplicate: int
-    refused: int
+    answers: Sequence[AnswerRecord]
+    written: int = 0
+    duplicate: int = 0
+    refused: int = 0
 
 
-def insert_answers(connection: Connection, answers: Sequence[AnswerRecord]) -> Inserted:
-    """Inserts answers in the caller's transaction; where a request id was used before, the first answer stays.
+def insert_answers(engine: Engine, answers: Sequence[AnswerRecord]) -> Iterator[Inserted]:
+    """Inserts answers, a transaction at each step; where a request id was used before, the first answer stays.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: the database takes none of them now.
+        sqlalchemy.exc.DBAPIError: the database takes nothing now; what was yielded before is done.
     """
-    if not answers:
-        return Inserted(0, 0, 0)
     try:
-        written = _insert(connection, answers)
+        written = _insert(engine, answers)
     except Exception as error:
         if not is_fault_of_a_row(error):
             raise
     else:
-        return Inserted(written, len(answers) - written, 0)
-    return _insert_one_by_one(connection, answers)
+        yield Inserted(answers, written=written, duplicate=len(answers) - written)
+        return
+    if len(answers) == 1:
+        yield Inserted(answers, refused=1)
+        return
+    half = len(answers) // 2
+    yield from insert_answers(engine, answers[:half])
+    yield from insert_answers(engine, answers[half:])
 
 
-def _insert_one_by_one(connection: Connection, answers: Sequence[AnswerRecord]) -> Inserted:
-    written = refused = 0
-    for answer in answers:
-        try:
-            written += _insert(connection, [answer])
-        except Exception as error:
-            if not is_fault_of_a_row(error):
-                raise
-            refused += 1
-    return Inserted(written, len(answers) - written - refused, refused)
-
-
-def _insert(connection: Connection, answers: Sequence[AnswerRecord]) -> int:
-    """How many were new; none is inserted where one is refused."""
+def _insert(engine: Engine, answers: Sequence[AnswerRecord]) -> int:
+    """How many were new."""
     rows = [dict(zip(_NAMES, _values(answer), strict=True)) for answer in answers]
-    with connection.begin_nested():
-        return len(connection.execute(insert_new(connection, ANSWERS), rows).all())
+    with writing(engine) as connection:
+        # Without any it asks all the same whether the database is there.
+        return len(connection.execute(insert_new(connection, ANSWERS), rows).all()) if rows else 0

@@ -1,6 +1,7 @@
 """Answers between the request that made them and the database: bounded, and never in the request's way."""
 
 import threading
+from collections.abc import Iterable
 
 from service.journal.records import AnswerRecord, DropReason
 
@@ -45,7 +46,7 @@ class AnswerBuffer:
             taken = self._in_writing
         return list(taken.values())
 
-    def forget(self) -> None:
-        """Lets go of what `take` gave: it is written, or never will be."""
-        with self._lock:
-            self._in_writing = {}
+    def forget(self, answers: Iterable[AnswerRecord]) -> None:
+        """Lets go of answers that `take` gave: they are written, or never will be."""
+        for answer in answers:
+            del self._in_writing[answer.request_id]

@@ -31,22 +31,23 @@ class Retention:
 
 def sweep(engine: Engine, retention: Retention, now: float) -> Iterator[int]:
     """Removes what may not stay, a transaction at each step; yields how many rows it took."""
-    boundary = max(retention.oldest(now), _time_of_rank(engine, ANSWERS, retention.rows))
-    yield from _pieces(engine, ANSWERS, boundary, _expire)
+    oldest = max(retention.oldest(now), _time_of_rank(engine, ANSWERS, retention.rows))
+    yield from _pieces(engine, ANSWERS, oldest, _expire)
     twice_as_old = Retention(2 * retention.days, retention.rows).oldest(now)
-    yield from _pieces(engine, EXPIRED, max(twice_as_old, _time_of_rank(engine, EXPIRED, retention.rows)), _forget)
+    oldest = max(twice_as_old, _time_of_rank(engine, EXPIRED, retention.rows))
+    yield from _pieces(engine, EXPIRED, oldest, _forget)
 
 
 def _pieces(
-    engine: Engine, table: Table, boundary: float, remove: Callable[[Connection, list[dict[str, Any]]], None]
+    engine: Engine, table: Table, oldest: float, remove: Callable[[Connection, list[dict[str, Any]]], None]
 ) -> Iterator[int]:
-    """Removes the rows up to and with a time, oldest first."""
-    oldest = select(table.c.request_id, table.c.answered_at).where(table.c.answered_at <= boundary)
+    """Removes the rows from before a time, oldest first."""
+    query = select(table.c.request_id, table.c.answered_at).where(table.c.answered_at < oldest)
     # Rows that another process labels or removes right now are left to it, or to the next sweep.
-    oldest = oldest.order_by(table.c.answered_at).limit(PIECE).with_for_update(skip_locked=True)
+    query = query.order_by(table.c.answered_at).limit(PIECE).with_for_update(skip_locked=True)
     while True:
         with writing(engine) as connection:
-            rows = [row._asdict() for row in connection.execute(oldest)]
+            rows = [row._asdict() for row in connection.execute(query)]
             if not rows:
                 return
             remove(connection, rows)
@@ -63,8 +64,8 @@ def _forget(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def _time_of_rank(engine: Engine, table: Table, rank: int) -> float:
-    """The time of the newest row that is one too many; minus infinity where there is none."""
-    newest_first = select(table.c.answered_at).order_by(table.c.answered_at.desc()).offset(rank).limit(1)
+    """The time of the row of that rank, the newest being the first; minus infinity where there are fewer."""
+    newest_first = select(table.c.answered_at).order_by(table.c.answered_at.desc()).offset(rank - 1).limit(1)
     with engine.connect() as connection:
         time: float | None = connection.execute(newest_first).scalar()
     return float("-inf") if time is None else time

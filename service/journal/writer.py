@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Engine
 
-from service.journal.answers import insert_answers
+from service.journal.answers import Inserted, insert_answers
 from service.journal.buffer import AnswerBuffer
 from service.journal.database import WAIT_SECONDS, reason_of, summary, writing
 from service.journal.migrate import migrate
@@ -116,19 +116,23 @@ class Writer:
         """Commits what is buffered; asks the database even where there is nothing, so that `trouble` is never old."""
         answers = self._buffer.take()
         try:
-            with writing(self._engine) as connection:
-                if not self._migrated:
+            if not self._migrated:
+                with writing(self._engine) as connection:
                     migrate(connection)
-                inserted = insert_answers(connection, answers)
+                self._migrated = True
+            for inserted in insert_answers(self._engine, answers):
+                self._count(inserted)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answers stay in the buffer
             self._fail(error)
         else:
-            self._buffer.forget()
-            self._tally.write(inserted.written)
-            self._tally.drop(DropReason.duplicate, inserted.duplicate)
-            self._tally.drop(DropReason.refused, inserted.refused)
             self._succeed()
         self._tried.set()
+
+    def _count(self, inserted: Inserted) -> None:
+        self._buffer.forget(inserted.answers)
+        self._tally.write(inserted.written)
+        self._tally.drop(DropReason.duplicate, inserted.duplicate)
+        self._tally.drop(DropReason.refused, inserted.refused)
 
     def _let_old_answers_go(self, until: float) -> None:
         if time.monotonic() >= self._sweep_due:
@@ -151,7 +155,6 @@ class Writer:
         self._migrated = False
 
     def _succeed(self) -> None:
-        self._migrated = True
         if self._trouble is not None:
             _logger.warning("journal: the database is back")
         self._trouble = None

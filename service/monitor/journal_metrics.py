@@ -1,4 +1,4 @@
-"""How the journal and the captured images fare; they belong to the process, not to a model."""
+"""How the journal fares; it belongs to the process, not to a model."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -15,15 +15,13 @@ class JournalMetrics:
         )
         # One worker that cannot write is enough to look after it.
         self._up = Gauge(
-            "trust_journal_up", "1 while the journal can be written.", registry=registry, multiprocess_mode="livemin"
-        )
-        # All workers keep their images in one folder: who counted last knows.
-        self._captures = Gauge(
-            "trust_captures",
-            "Images kept for investigation.",
+            "trust_journal_up",
+            "0 while the journal cannot be written, else 1.",
             registry=registry,
-            multiprocess_mode="livemostrecent",
+            multiprocess_mode="livemin",
         )
+        # Without a journal, nothing is lost.
+        self._up.set(1)
         self._seen: dict[str, int] = {}
 
     def journal(self, counts: JournalCounts) -> None:
@@ -32,9 +30,6 @@ class JournalMetrics:
         for reason, total in counts.dropped.items():
             self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
         self._up.set(counts.up)
-
-    def captures(self, images: int) -> None:
-        self._captures.set(images)
 
     def _grown(self, name: str, total: int) -> int:
         growth = total - self._seen.get(name, 0)

@@ -34,6 +34,7 @@ class LabelledAnswer:
     weight: float
     """1 / the probability with which this answer was chosen for a label; at least 1."""
     lag_seconds: float
+    """From answer to label; not negative, whatever the clocks of two replicas say."""
 
 
 class LabelledMetrics:
@@ -141,8 +142,7 @@ class LabelledMetrics:
         target = self._class_label(answer.target)
         self._class_answers.labels(*model, target, correct).inc()
         self._class_question_answer.labels(*model, target).inc(q)
-        # The clocks of two replicas may differ.
-        self._lag.labels(*model).observe(max(0.0, answer.lag_seconds))
+        self._lag.labels(*model).observe(answer.lag_seconds)
 
     def _class_label(self, index: int) -> str:
         return self._classes[index] if index < len(self._classes) else OTHER

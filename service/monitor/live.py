@@ -18,7 +18,7 @@ from service.monitor.report import monitor_report, window_seconds
 from service.monitor.schemas import MonitorReport, Span
 from service.monitor.subject import Subject
 from service.monitor.window import Observation
-from trust.score import question_answer_trust
+from trust.score import question_answer_trust_of_one
 
 _logger = logging.getLogger("trustserve")
 
@@ -95,7 +95,7 @@ class Live:
     def _observe(self, request_id: str, answer: Answer) -> None:
         subject, now = self._subject, self._clock()
         trust, confidence = answer.trust, answer.confidence
-        question_answer = float(question_answer_trust(confidence, trust, subject.reward, subject.penalty))
+        question_answer = question_answer_trust_of_one(confidence, trust, subject.reward, subject.penalty)
         p_value = None
         if self._novelty is not None and answer.novelty is not None:
             p_value = self._novelty.p_value(answer.novelty)
@@ -136,8 +136,8 @@ class Live:
                 trusted=answer.trusted,
                 trust=answer.trust,
                 confidence=answer.confidence,
-                question_answer=float(
-                    question_answer_trust(answer.confidence, correct, subject.reward, subject.penalty)
+                question_answer=question_answer_trust_of_one(
+                    answer.confidence, correct, subject.reward, subject.penalty
                 ),
                 question_answer_estimate=answer.question_answer_estimate,
                 weight=1 / label.sampling_probability,

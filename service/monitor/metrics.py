@@ -26,6 +26,7 @@ from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
 from service.monitor.journal_metrics import JournalMetrics
 from service.monitor.labelled_metrics import LabelledAnswer, LabelledMetrics
 from service.monitor.labels import class_labels
+from service.monitor.pool import Pool, pooled_registry
 from service.monitor.reference_metrics import ReferenceMetrics
 from trust.manifest import Threshold
 
@@ -39,19 +40,30 @@ class Metrics:
     Args:
         class_series_limit: most classes with series of their own; all others count as "(other)".
         queue_capacity: most images that wait for a batch.
+        pool: this worker's place where there are several, already joined.
     """
 
-    def __init__(self, class_series_limit: int, queue_capacity: int) -> None:
+    def __init__(self, class_series_limit: int, queue_capacity: int, pool: Pool | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
+        registry = CollectorRegistry(auto_describe=True)
+        self.shown = _with_process(registry) if pool is None else pooled_registry(pool)
+        """What to show Prometheus: of all workers, where there are several."""
         self._class_series_limit = class_series_limit
         self._answers = AnswerMetrics(registry)
         self._labelled = LabelledMetrics(registry)
         self._reference = ReferenceMetrics(registry)
         self._alarms = AlarmMetrics(registry)
         self._journal = JournalMetrics(registry)
+        # All workers keep their images in one folder: who counted last knows.
+        self.captures = Gauge(
+            "trust_captures",
+            "Images kept for investigation.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.captures_dropped = Counter(
+            "trust_captures_dropped", "Images to be captured that could not be.", ["reason"], registry=registry
+        )
         self._request_seconds = Histogram(
             "trust_request_seconds", "Time to answer POST /predict.", buckets=SECONDS_BINS, registry=registry
         )
@@ -69,6 +81,7 @@ class Metrics:
         errors = Counter("trust_errors", "POST /predict without an answer, by reason.", ["reason"], registry=registry)
         reasons = [error.reason for error in error_classes() if not issubclass(error, FeedbackError)]
         self._errors = {reason: errors.labels(reason) for reason in reasons}
+        # Every worker serves the same bundle: their sum would be the number of workers.
         self._model_info = Gauge(
             "trust_model_info",
             "1 for the model that answers.",
@@ -137,6 +150,8 @@ class Metrics:
         """Catches up with the journal's own counts; to be called about once a second, by one thread."""
         self._journal.journal(counts)
 
-    def captures(self, images: int) -> None:
-        """Shows how many images are kept for investigation."""
-        self._journal.captures(images)
+
+def _with_process(registry: CollectorRegistry) -> CollectorRegistry:
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry

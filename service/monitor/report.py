@@ -130,7 +130,11 @@ def _drift(sums: Sums, subject: Subject, figures: Figures) -> Drift:
         return Drift(state=INSUFFICIENT, answers=answers)
     scores = {
         score: {
-            name: Distance(value=found.value, threshold=found.threshold, exceeded=found.exceeded)
+            name: Distance(
+                value=found.value,
+                threshold=found.threshold,
+                exceeded=None if found.threshold is None else found.exceeded,
+            )
             for name, found in statistics.items()
         }
         for score, statistics in distances(sums, subject.reference, len(subject.novelties)).items()

@@ -34,7 +34,7 @@ class Distance(BaseModel):
 
     value: float
     threshold: float | None = Field(None, description="exceeded by chance in one window of a hundred; none: unknown")
-    exceeded: bool
+    exceeded: bool | None = Field(None, description="none where no threshold is known")
 
 
 class Drift(BaseModel):
@@ -76,7 +76,10 @@ class Promise(BaseModel):
 
 
 class Labels(BaseModel):
-    """What labels have shown so far of the window's answers."""
+    """What labels have shown so far of the window's answers.
+
+    Each label counts for 1 / sampling_probability answers, in all but coverage and lag.
+    """
 
     state: Literal["ok", "journal off", "journal away"]
     labelled: int = Field(0, description="answers with a label")
@@ -84,13 +87,13 @@ class Labels(BaseModel):
     coverage: Figure | None = Field(None, description="share of answers that have a label")
     lag_seconds: Figure | None = Field(None, description="from answer to label, mean")
     accuracy: Figure | None = None
-    net_trust_score: Figure | None = Field(None, description="mean realised question-answer trust of labelled answers")
+    net_trust_score: Figure | None = Field(None, description="mean realised question-answer trust")
     net_trust_score_prediction_powered: Figure | None = Field(
-        None, description="of all answers: the label-free estimate put right by the labels, weighted by sampling"
+        None, description="of all answers, labelled or not: the label-free estimate put right by the labels"
     )
     confidence_right: Figure | None = Field(None, description="mean confidence of right answers")
     confidence_wrong: Figure | None = Field(None, description="mean confidence of wrong answers")
-    risk: Figure | None = Field(None, description="share of wrong ones among trusted answers, weighted by sampling")
+    risk: Figure | None = Field(None, description="share of wrong ones among trusted answers")
     promise: Promise | None = None
     calibration_gap: Figure | None = Field(None, description="mean of correct - trust; below 0: trusted too much")
 

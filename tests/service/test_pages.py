@@ -17,7 +17,7 @@ def test_root_tells_programs_where_to_go(client):
     answer = client.get("/").json()
     assert answer["name"] == "trustserve"
     for what, path in answer["links"].items():
-        assert client.get(path).status_code == (405 if what == "predict" else 200)
+        assert client.get(path).status_code == (405 if what in ("predict", "feedback") else 200)
 
 
 def test_root_shows_browsers_a_page(client):

@@ -1,12 +1,8 @@
 """`trustserve serve` as a user has it: a process of its own, spoken to over a socket."""
 
 import json
-import os
-import re
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,40 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
 
-TRUSTSERVE = [sys.executable, "-m", "service.cli"]
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 IMAGE = quadrants(200, 50, 20, 120)
-
-
-class Server:
-    """A running `trustserve serve`, once it said that it answers."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.log = (folder / "stderr").open("w+")
-        self.process = subprocess.Popen(
-            [*TRUSTSERVE, "serve", "--port", "0", *arguments],
-            cwd=folder,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.banner = [self.process.stdout.readline().strip() for _ in range(4)]
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.banner[0])
-        assert found, self.stderr()
-        self.url, self.port = found[0], int(found[1])
-
-    def stderr(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(15)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,141 @@
+"""Several worker processes behind one socket, under uvicorn's supervisor: it starts, replaces and ends them.
+
+A bundle that cannot be opened ends them all, as it ends a single one.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from filelock import FileLock, Timeout
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from service.app import create_app
+from service.bundle import Bundle
+from service.console import banner
+from service.logs import configure_logging
+from service.monitor.pool import Pool, join
+from service.sessions import available_cores
+from service.settings import Settings
+
+# A worker does not answer the supervisor before everything is imported: on a busy machine that takes longer than the
+# five seconds after which uvicorn would take it for hung, and start another.
+HUNG_SECONDS = 60
+
+_held: list[FileLock] = []
+"""A lock ends with its object; this one ends with the process."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    banner: str
+
+
+@dataclass(frozen=True)
+class _Failed:
+    sentence: str
+
+
+Event = _Opened | _Failed
+
+
+def serve_workers(settings: Settings, listener: socket.socket, options: dict[str, Any]) -> str | None:
+    """Serves until told to end by a signal; gives back why it ended by itself, if it did.
+
+    Args:
+        settings: with the number of workers.
+        listener: the socket they share.
+        options: further ones for uvicorn.
+    """
+    events: SimpleQueue[Event] = multiprocessing.get_context("spawn").SimpleQueue()
+    with tempfile.TemporaryDirectory(prefix="trustserve-") as folder:
+        worker = partial(_create_worker, settings, Path(folder), listener.getsockname()[1], events)
+        config = uvicorn.Config(
+            worker, factory=True, workers=settings.workers, timeout_worker_healthcheck=HUNG_SECONDS, **options
+        )
+        supervisor = _Supervisor(config, listener, events)
+        supervisor.run()
+        return supervisor.failure
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's, which also hears how opening the bundle went."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, events: "SimpleQueue[Event]") -> None:
+        super().__init__(config, [listener])
+        self.failure: str | None = None
+        self._events = events
+        self._opening = config.workers
+
+    def keep_subprocess_alive(self) -> None:
+        while not self._events.empty():
+            self._hear(self._events.get())
+        super().keep_subprocess_alive()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, _Failed):
+            self.failure = self.failure or event.sentence
+            self.should_exit.set()
+            return
+        self._opening -= 1
+        # Once, when whichever worker is asked will answer.
+        if self._opening == 0:
+            print(event.banner, flush=True)
+
+
+def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> FastAPI:
+    """The app of one worker; called in its process."""
+    configure_logging(settings.log_level)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "workers are started by the supervisor"
+    threading.Thread(target=_end_with, args=[parent, folder], daemon=True).start()
+    pool = Pool(folder, _take_slot(folder))
+    join(pool)
+
+    def on_ready(bundle: Bundle) -> None:
+        events.put(_Opened(banner(bundle, settings.host, port)))
+
+    def on_failure(error: Exception) -> None:
+        events.put(_Failed(str(error)))
+
+    return create_app(_share_of_cores(settings), on_ready, on_failure, pool)
+
+
+def _take_slot(folder: Path) -> int:
+    """The lowest number that no living worker has; the system gives it back, however this process ends."""
+    for slot in count():
+        lock = FileLock(folder / f"worker-{slot}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        _held.append(lock)
+        return slot
+    raise AssertionError("count() does not end")
+
+
+def _end_with(parent: BaseProcess, folder: Path) -> None:
+    """Ends this worker, and what they shared, when the supervisor was killed: nobody else would."""
+    parent.join()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _share_of_cores(settings: Settings) -> Settings:
+    """What one process takes by default for itself, the workers take together."""
+    cores = available_cores() // settings.workers
+    defaults = {"session_threads": max(1, cores // 2), "decode_threads": max(1, min(4, cores))}
+    return settings.model_copy(update={name: getattr(settings, name) or value for name, value in defaults.items()})

@@ -1,0 +1,37 @@
+"""Databases come to look as the code expects, however many processes open them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from service.journal.database import open_engine, writing
+from service.journal.migrate import migrate
+from service.journal.tables import METADATA
+
+
+def test_migrated_database_has_the_tables_of_the_code(url):
+    engine = open_engine(url)
+    for _ in range(2):
+        with writing(engine) as connection:
+            migrate(connection)
+            options = {"compare_type": True, "compare_server_default": True}
+            assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+
+
+def test_processes_that_open_a_new_journal_at_once_share_it(url, open_one):
+    with ThreadPoolExecutor(4) as threads:
+        journals = list(threads.map(lambda _: open_one(url), range(4)))
+    for journal in journals:
+        journal._writer.check()
+
+
+def test_migration_that_fails_leaves_nothing_behind(url):
+    engine = open_engine(url)
+    with suppress(ZeroDivisionError), writing(engine) as connection:
+        migrate(connection)
+        raise ZeroDivisionError
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() is None
+        assert not engine.dialect.get_table_names(connection)

@@ -1,0 +1,220 @@
+"""What Metrics shows of labels, reference, alarms, drift and journal, against arithmetic."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from prometheus_client import generate_latest
+from scipy.stats import ks_2samp, wasserstein_distance
+
+from service.answer import Answer
+from service.bundle import open_bundle
+from service.monitor.labelled_metrics import LabelledAnswer
+from service.monitor.metrics import Metrics
+from tests.exposition import samples, series
+from tests.tiny import edit_manifest
+
+MODEL = {"model": "tiny", "version": "1.0.0"}
+# Q and its estimate for the first and fourth of six answers; the six estimates are .8 .7 .9 .6 .75 .85, mean .766667.
+FIRST = LabelledAnswer(
+    *("tiny", "1.0.0"), 0, correct=True, trusted=True, trust=0.8, confidence=0.9,
+    question_answer=0.9, question_answer_estimate=0.8, weight=1.0, lag_seconds=5.0,
+)  # fmt: skip
+FOURTH = LabelledAnswer(
+    *("tiny", "1.0.0"), 2, correct=False, trusted=False, trust=0.5, confidence=0.8,
+    question_answer=0.2, question_answer_estimate=0.6, weight=1.0, lag_seconds=7200.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def bundle(own_bundle):
+    return open_bundle(own_bundle, "cpu", 1)
+
+
+@pytest.fixture
+def metrics(bundle):
+    metrics = Metrics(class_series_limit=1000, queue_capacity=1)
+    metrics.describe(bundle, bundle.manifest.threshold)
+    return metrics
+
+
+def scrape(metrics):
+    return samples(generate_latest(metrics.shown).decode())
+
+
+def sum_of(found, name):
+    return found[series(f"trust_labelled_{name}_sum_total", **MODEL)]
+
+
+def answer(class_index, trust, trusted=True):
+    return Answer(class_index, 0.9, trust, 0.6, trusted, np.zeros(3, np.float32))
+
+
+def test_every_labelled_series_is_there_before_the_first_label(metrics):
+    before = {name: value for name, value in scrape(metrics).items() if "labelled" in name[0] or "feedback" in name[0]}
+    assert set(before.values()) == {0}
+    metrics.labelled(FIRST)
+    metrics.labelled(FOURTH)
+    metrics.feedback("accepted")
+    assert {name for name in scrape(metrics) if "labelled" in name[0] or "feedback" in name[0]} == before.keys()
+
+
+def test_sums_of_labels_give_the_prediction_powered_estimate(metrics):
+    metrics.labelled(FIRST)
+    metrics.labelled(FOURTH)
+    found = scrape(metrics)
+    rectifier = (
+        sum_of(found, "weighted_question_answer") - sum_of(found, "weighted_question_answer_estimate")
+    ) / sum_of(found, "weight")
+    assert 4.6 / 6 + rectifier == pytest.approx(0.616667, abs=1e-6)
+
+
+def test_weights_of_labels_count_in_each_sum(metrics):
+    metrics.labelled(replace(FIRST, weight=2.0))
+    metrics.labelled(replace(FOURTH, weight=4.0))
+    found = scrape(metrics)
+    assert sum_of(found, "weight") == 6
+    assert sum_of(found, "weight_squares") == 4 + 16
+    assert sum_of(found, "weighted_question_answer") == pytest.approx(2 * 0.9 + 4 * 0.2)
+    assert sum_of(found, "weighted_question_answer_estimate") == pytest.approx(2 * 0.8 + 4 * 0.6)
+    assert sum_of(found, "weight_squared_question_answer") == pytest.approx(4 * 0.9 + 16 * 0.2)
+    assert sum_of(found, "weight_squared_question_answer_estimate") == pytest.approx(4 * 0.8 + 16 * 0.6)
+    assert sum_of(found, "weight_squared_rectifier_squares") == pytest.approx(4 * 0.1**2 + 16 * 0.4**2)
+    assert sum_of(found, "question_answer") == pytest.approx(0.9 + 0.2)
+    assert sum_of(found, "question_answer_squares") == pytest.approx(0.81 + 0.04)
+
+
+def test_labels_count_by_decision_correctness_target_and_lag(metrics):
+    metrics.labelled(FIRST)
+    metrics.labelled(FOURTH)
+    metrics.labelled(replace(FIRST, lag_seconds=0.5))
+    found = scrape(metrics)
+    expected = {
+        series("trust_labelled_total", decision="trust", correct="true", **MODEL): 2,
+        series("trust_labelled_total", decision="trust", correct="false", **MODEL): 0,
+        series("trust_labelled_total", decision="untrust", correct="false", **MODEL): 1,
+        series("trust_labelled_confidence_sum_total", correct="true", **MODEL): 1.8,
+        series("trust_labelled_probability_sum_total", correct="false", **MODEL): 0.5,
+        series("trust_class_labelled_total", target="up-left", correct="true", **MODEL): 2,
+        series("trust_class_labelled_total", target="down-left", correct="false", **MODEL): 1,
+        series("trust_class_labelled_question_answer_sum_total", target="down-left", **MODEL): 0.2,
+        series("trust_label_lag_seconds_bucket", le="1.0", **MODEL): 1,
+        series("trust_label_lag_seconds_bucket", le="10.0", **MODEL): 2,
+        series("trust_label_lag_seconds_sum", **MODEL): 7205.5,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_a_label_counts_for_the_version_that_gave_the_answer(metrics):
+    metrics.labelled(replace(FIRST, version="0.9.0"))
+    found = scrape(metrics)
+    labels = {"decision": "trust", "correct": "true"}
+    assert found[series("trust_labelled_total", **labels, model="tiny", version="0.9.0")] == 1
+    assert found[series("trust_labelled_total", **labels, **MODEL)] == 0
+
+
+def test_a_new_version_starts_its_own_series(metrics, bundle):
+    metrics.observe(answer(0, trust=0.8), question_answer=0.7)
+    new = replace(bundle, manifest=bundle.manifest.model_copy(update={"version": "2.0.0"}))
+    metrics.describe(new, new.manifest.threshold)
+    metrics.observe(answer(1, trust=0.5), question_answer=0.4)
+    found = scrape(metrics)
+    name = "trust_question_answer_sum_total"
+    assert found[series(name, **MODEL)] == 0.7
+    assert found[series(name, model="tiny", version="2.0.0")] == 0.4
+
+
+def test_p_values_count_only_where_there_are_some(metrics):
+    metrics.observe(answer(0, trust=0.8), question_answer=0.7, p_value=0.25)
+    metrics.observe(answer(0, trust=0.8), question_answer=0.7, p_value=0.5)
+    metrics.observe(answer(0, trust=0.8), question_answer=0.7)
+    found = scrape(metrics)
+    assert found[series("trust_novelty_p_value_sum_total", **MODEL)] == 0.75
+    assert found[series("trust_novelty_answers_total", **MODEL)] == 2
+
+
+def test_reference_is_shown_as_the_manifest_has_it(metrics):
+    found = scrape(metrics)
+    assert found[series("trust_reference", statistic="images", **MODEL)] == 100
+    assert found[series("trust_reference", statistic="mean_trust_lower", **MODEL)] == 0.85
+    # reference.npz holds trust 0, .25, .5, .75, 1, and neither confidence nor classes.
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.45", **MODEL)] == 2 / 5
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.5", **MODEL)] == 3 / 5
+    assert not [name for name in found if ("score", "confidence") in name[1] or "class_share" in name[0]]
+
+
+@pytest.fixture
+def full_reference(own_bundle):
+    """Six reference images with scores on the bins' edges, and their classes."""
+    rows = {"trust": [0.1, 0.4, 0.4, 0.8, 0.9, 1.0], "confidence": [0.5, 0.5, 0.7, 0.9, 0.9, 1.0]}
+    np.savez(own_bundle / "reference.npz", **rows, predicted=[0, 0, 0, 1, 2, 2])
+    edit_manifest(own_bundle)
+    return open_bundle(own_bundle, "cpu", 1), rows
+
+
+def test_class_shares_are_those_of_the_reference(full_reference):
+    metrics = Metrics(class_series_limit=1, queue_capacity=1)
+    metrics.describe(full_reference[0], full_reference[0].manifest.threshold)
+    found = scrape(metrics)
+    assert found[series("trust_reference_class_share", predicted="up-left", **MODEL)] == 3 / 6
+    assert found[series("trust_reference_class_share", predicted="(other)", **MODEL)] == 3 / 6
+
+
+def test_live_bins_and_reference_shares_give_ks_and_wasserstein_as_scipy(full_reference):
+    bundle, rows = full_reference
+    metrics = Metrics(class_series_limit=1000, queue_capacity=1)
+    metrics.describe(bundle, bundle.manifest.threshold)
+    live = [0.1, 0.2, 0.4, 0.55, 0.8]
+    for trust in live:
+        metrics.observe(answer(0, trust=trust), question_answer=trust)
+    found = scrape(metrics)
+    gaps = []
+    for edge in np.arange(1, 21) / 20:
+        below = sum(v for n, v in found.items() if n[0] == "trust_probability_bucket" and ("le", f"{edge}") in n[1])
+        share = found[series("trust_reference_cumulative_share", score="trust", le=f"{edge}", **MODEL)]
+        gaps.append(abs(below / len(live) - share))
+    assert max(gaps) == pytest.approx(ks_2samp(live, rows["trust"]).statistic)
+    assert sum(gaps) / 20 == pytest.approx(wasserstein_distance(live, rows["trust"]))
+
+
+def test_alarms_are_shown_quiet_then_as_they_are(metrics):
+    metrics.alarms(["falling_trust", "input"], threshold=5.0)
+    metrics.alarm("input", level=5.2, active=True)
+    metrics.alarm_raised("input")
+    found = scrape(metrics)
+    expected = {
+        series("trust_alarm_threshold", **MODEL): 5,
+        series("trust_alarm_level", alarm="input", **MODEL): 5.2,
+        series("trust_alarm_active", alarm="input", **MODEL): 1,
+        series("trust_alarms_total", alarm="input", **MODEL): 1,
+        series("trust_alarm_level", alarm="falling_trust", **MODEL): 0,
+        series("trust_alarm_active", alarm="falling_trust", **MODEL): 0,
+        series("trust_alarms_total", alarm="falling_trust", **MODEL): 0,
+    }
+    assert {name: value for name, value in found.items() if name[0].startswith("trust_alarm")} == expected
+
+
+def test_drift_has_a_threshold_only_where_there_is_one(metrics):
+    metrics.drift("trust", "psi", 0.3, threshold=0.1)
+    metrics.drift("trust", "jensen_shannon", 0.2)
+    found = scrape(metrics)
+    assert found[series("trust_drift", score="trust", statistic="psi", **MODEL)] == 0.3
+    assert found[series("trust_drift", score="trust", statistic="jensen_shannon", **MODEL)] == 0.2
+    thresholds = {name: value for name, value in found.items() if name[0] == "trust_drift_threshold"}
+    assert thresholds == {series("trust_drift_threshold", score="trust", statistic="psi", **MODEL): 0.1}
+
+
+@dataclass
+class Counts:
+    written: int
+    dropped: dict[str, int]
+    up: bool
+
+
+def test_journal_counters_follow_the_journals_own_counts(metrics):
+    metrics.journal(Counts(written=3, dropped={"disk_full": 0}, up=True))
+    metrics.journal(Counts(written=5, dropped={"disk_full": 2}, up=False))
+    found = scrape(metrics)
+    assert found[series("trust_journal_written_total")] == 5
+    assert found[series("trust_journal_dropped_total", reason="disk_full")] == 2
+    assert found[series("trust_journal_up")] == 0

@@ -1,0 +1,135 @@
+"""`trustserve serve --workers 2`: real processes, some of which are killed."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.exposition import samples, series
+from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
+from tests.tiny import edit_manifest, png, quadrants
+
+IMAGE = png(quadrants(200, 50, 20, 240))
+TRUSTED = series("trust_predictions_total", decision="trust", model="tiny", version="1.0.0")
+
+
+@pytest.fixture(scope="module")
+def server(tiny_bundle: Path) -> Iterator[Server]:
+    server = Server(tiny_bundle.parent, "--model", tiny_bundle.name, "--workers", "2", "--max-queue", "100")
+    yield server
+    server.process.kill()
+    server.process.wait()
+
+
+def workers(server: Server) -> set[int]:
+    """Process ids of those who answer, as the system knows them."""
+    pid = server.process.pid
+    children = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def scrape(server: Server):
+    """What whoever takes a new connection says."""
+    return samples(httpx.get(f"{server.url}/metrics", timeout=30).text)
+
+
+def ask(server: Server, times: int) -> None:
+    for _ in range(times):
+        response = httpx.post(f"{server.url}/predict", files={"image": IMAGE}, timeout=30)
+        assert response.json()["decision"] == "trust", response.text
+
+
+def test_one_banner_when_all_of_them_answer(server):
+    assert server.banner[0].startswith("tiny 1.0.0 is served at http://127.0.0.1:")
+    assert server.banner[3].startswith("curl -F image=@tiny/samples/")
+    assert len(workers(server)) == 2
+
+
+def test_whoever_is_asked_shows_what_all_counted(server):
+    before = scrape(server)[TRUSTED]
+    ask(server, 20)
+    assert [scrape(server)[TRUSTED] for _ in range(8)] == [before + 20] * 8
+
+
+def test_gauges_are_pooled_each_by_its_meaning(server):
+    found = scrape(server)
+    assert found[series("trust_queue_capacity")] == 200  # two queues
+    assert found[series("trust_queue_length")] == 0
+    assert found[series("trust_model_info", model="tiny", version="1.0.0", provider="CPUExecutionProvider")] == 1
+    assert found[series("trust_reference", statistic="accuracy", model="tiny", version="1.0.0")] == 0.9
+    assert found[series("trust_journal_up")] == 1
+    assert not [name for name, _ in found if name.endswith("_created")]
+
+
+def test_each_workers_process_is_there(server):
+    found = scrape(server)
+    seconds = {labels: value for (name, labels), value in found.items() if name == "process_cpu_seconds_total"}
+    assert seconds.keys() == {frozenset({("worker", "0")}), frozenset({("worker", "1")})}
+    assert min(seconds.values()) > 0
+
+
+def test_killed_worker_is_replaced_and_no_counter_drops(server):
+    ask(server, 10)
+    before, old = scrape(server), workers(server)
+    for pid in old:  # one after the other, so that each has counted something
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: pid not in workers(server) and len(workers(server)) == 2)
+        wait_until(lambda: all(httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200 for _ in range(8)))
+    after = scrape(server)
+    counters = {key for key in before if key[0].endswith(("_total", "_count", "_bucket", "_sum"))}
+    dropped = {key for key in counters if key[0].startswith("trust_") and after[key] < before[key]}
+    assert not dropped
+    assert not workers(server) & old
+    ask(server, 10)
+    now = scrape(server)
+    assert now[TRUSTED] == before[TRUSTED] + 10
+    assert now[series("trust_queue_capacity")] == 200
+
+
+def test_sigterm_ends_all_of_them(server):
+    pids = workers(server)
+    assert server.stop(signal.SIGTERM) == 0
+    assert not [pid for pid in pids if is_alive(pid)]
+    assert "Traceback" not in server.stderr()
+
+
+def test_workers_do_not_outlive_a_killed_supervisor(tiny_bundle, tmp_path):
+    server = Server(tmp_path, "--model", str(tiny_bundle), "--workers", "2")
+    pids = workers(server)
+    server.process.kill()
+    server.process.wait()
+    wait_until(lambda: not [pid for pid in pids if is_alive(pid)])
+
+
+def test_bundle_that_cannot_be_served_is_one_sentence(own_bundle):
+    edit_manifest(own_bundle, golden_tolerance=1e-12)
+    result = subprocess.run(
+        [*TRUSTSERVE, "serve", "--port", "0", "--model", str(own_bundle), "--workers", "2"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("trustserve: ")
+    assert "answers differently here" in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
