@@ -76,7 +76,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         start = stack.enter_context
         services = {name: start(service(folder / name, bundle)) for name, bundle in bundles.items()}
         for name, url in services.items():
-            wait_until(partial(get, f"{url}/readyz"), f"service {name} to be ready", folder / name / "log", 60)
+            wait_until(partial(get, f"{url}/readyz"), f"service {name} to be ready", folder / name / "log")
         alertmanager = start(running_alertmanager(folder))
         prometheus = start(running_prometheus(folder, list(services.values()), alertmanager))
         live = Live(services, prometheus, alertmanager)
@@ -92,8 +92,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         live.alerts = alerts(live)
         wait_until(lambda: told_on_call(live), "an alert to reach Alertmanager", folder / "alertmanager.log")
         live.told = told_on_call(live)
-        with live.http:
-            yield live
+        yield live
+        live.http.close()
 
 
 def replay(live: Live, parts: dict[str, slice], noise: float = 0) -> None:
@@ -196,8 +196,11 @@ def running_prometheus(folder: Path, services: list[str], alertmanager: str) -> 
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with running(command, folder / "prometheus.log"):
-        yield f"http://127.0.0.1:{port}"
+    log = folder / "prometheus.log"
+    with running(command, log):
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: get(f"{url}/-/ready"), "Prometheus to be ready", log)
+        yield url
 
 
 @contextmanager
@@ -292,7 +295,7 @@ def get(url: str) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], Any], what: str, log: Path, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], Any], what: str, log: Path, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not _met(condition):
         assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}:\n{log.read_text()[-2000:]}"
