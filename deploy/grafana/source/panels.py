@@ -37,6 +37,8 @@ Steps: TypeAlias = Mapping[float, str]
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
 NOTHING = "insufficient data"
+DECIMALS = {"short": 0, "percentunit": 1, "none": 3, "bool_on_off": 0}
+"""By unit."""
 COUNTS = {"answers", "labels"}
 """Columns of tables that are no shares."""
 
@@ -44,7 +46,7 @@ COUNTS = {"answers", "labels"}
 def number(title: str, unit: str, description: str, queries: Queries, colours: Steps | None = None) -> stat.Panel:
     """The latest value of each query, large; without colours there is neither good nor bad."""
     panel = stat.Panel().orientation(VizOrientation.VERTICAL).text_mode(BigValueTextMode.VALUE_AND_NAME)
-    panel = panel.graph_mode(BigValueGraphMode.NONE).decimals(0 if unit == "short" else 3)
+    panel = panel.graph_mode(BigValueGraphMode.NONE).decimals(DECIMALS[unit])
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel = panel.thresholds(_thresholds(colours or {float("-inf"): "blue"})).color_mode(
         BigValueColorMode.BACKGROUND if colours else BigValueColorMode.VALUE
@@ -84,7 +86,14 @@ def rows(
         DataTransformerConfig("filterFieldsByName", options={"include": {"names": [by, *names]}})
     )
     panel = panel.with_transformation(DataTransformerConfig("organize", options={"renameByName": names}))
-    panel = panel.title(title).unit(unit).decimals(3).description(description).no_value(NOTHING).datasource(SOURCE)
+    panel = (
+        panel.title(title)
+        .unit(unit)
+        .decimals(DECIMALS[unit])
+        .description(description)
+        .no_value(NOTHING)
+        .datasource(SOURCE)
+    )
     for counted in COUNTS & queries.keys():
         panel = panel.override_by_name(
             counted, [DynamicConfigValue("unit", "short"), DynamicConfigValue("decimals", 0)]
