@@ -50,5 +50,8 @@ def _insert(engine: Engine, answers: Sequence[AnswerRecord]) -> int:
     """How many were new."""
     rows = [dict(zip(_NAMES, _values(answer), strict=True)) for answer in answers]
     with writing(engine) as connection:
-        # Without any it asks all the same whether the database is there.
-        return len(connection.execute(insert_new(connection, ANSWERS), rows).all()) if rows else 0
+        if not rows:  # and the database has been asked whether it is there
+            return 0
+        # Counting is three times as fast on PostgreSQL as having the new keys returned.
+        insert = insert_new(connection, ANSWERS).execution_options(preserve_rowcount=True)
+        return connection.execute(insert, rows).rowcount

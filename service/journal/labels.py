@@ -86,4 +86,4 @@ def _insert_first(connection: Connection, labels: Collection[Label], now: float)
         }
         for request_id, label in sorted(first.items())
     ]
-    return set(connection.execute(insert_new(connection, LABELS), rows).scalars())
+    return set(connection.execute(insert_new(connection, LABELS).returning(LABELS.c.request_id), rows).scalars())

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, Table, delete, select
 from service.journal.database import writing
 from service.journal.tables import ANSWERS, EXPIRED, insert_new
 
-PIECE = 500
+PIECE = 250
+"""Rows removed in one transaction: some hundredths of a second."""
 SECONDS_A_DAY = 86_400
 
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
 
 METADATA = MetaData()
 
@@ -59,6 +58,6 @@ _INSERTS: dict[str, type[sqlite.Insert] | type[postgresql.Insert]] = {
 }
 
 
-def insert_new(connection: Connection, table: Table) -> ReturningInsert[str]:
-    """An insert that leaves rows alone whose key is there already, and returns the keys that were new."""
-    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing().returning(table.c.request_id)
+def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that leaves rows alone whose key is there already."""
+    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()

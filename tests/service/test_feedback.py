@@ -7,7 +7,7 @@ import pytest
 
 from service.journal.journal import open_journal
 from service.journal.records import AnswerRecord, JournalAway
-from tests.service.test_metrics import scrape
+from tests.service.test_metrics import MODEL, scrape
 from tests.service.test_problems import assert_problem
 from tests.tiny import expected_answer, png, quadrants
 
@@ -43,14 +43,14 @@ def put_answer(state, request_id: str, answered_at: float) -> None:
     journal.close()
 
 
-def counted(client, name: str) -> dict[str, float]:
-    """Values of a family by its own labels, model and version left out."""
-    ours = {key: value for key, value in scrape(client).items() if key.split("{")[0] == name}
-    return {key.replace("{model=tiny}", "").replace("{version=1.0.0}", "")[len(name) :]: v for key, v in ours.items()}
+def counted(client, name: str) -> dict[frozenset[str], float]:
+    """Values of a name by its own labels' values, those of model and version left out."""
+    found = {labels: value for (shown, labels), value in scrape(client).items() if shown == name}
+    return {frozenset(value for key, value in labels if key not in MODEL): found[labels] for labels in found}
 
 
 def outcomes(client) -> dict[str, float]:
-    return {key[len("{outcome=") : -1]: v for key, v in counted(client, "trust_feedback_total").items() if v}
+    return {outcome: value for (outcome,), value in counted(client, "trust_feedback_total").items() if value}
 
 
 def test_label_by_name_and_by_index_is_accepted(client):
@@ -93,7 +93,7 @@ def test_clock_that_went_back_makes_no_negative_lag(serve, tmp_path):
     put_answer(tmp_path, "ahead", answered_at=time.time() + 3600)
     client = serve(state=tmp_path)
     assert client.post("/feedback", json={"request_id": "ahead", "label": "up-left"}).json()["outcome"] == "accepted"
-    assert counted(client, "trust_label_lag_seconds_sum") == {"": 0}
+    assert counted(client, "trust_label_lag_seconds_sum") == {frozenset(): 0}
 
 
 def test_accepted_labels_are_counted_with_the_numbers_of_the_formulas(serve):
@@ -104,10 +104,10 @@ def test_accepted_labels_are_counted_with_the_numbers_of_the_formulas(serve):
     realised = right.confidence**2, (1 - wrong.confidence) ** 3
     estimated = [a.trust * a.confidence**2 + (1 - a.trust) * (1 - a.confidence) ** 3 for a in (right, wrong)]
     assert counted(client, "trust_labelled_total") == {
-        "{correct=true}{decision=trust}": 1,
-        "{correct=false}{decision=trust}": 0,
-        "{correct=true}{decision=untrust}": 0,
-        "{correct=false}{decision=untrust}": 1,
+        frozenset(["true", "trust"]): 1,
+        frozenset(["false", "trust"]): 0,
+        frozenset(["true", "untrust"]): 0,
+        frozenset(["false", "untrust"]): 1,
     }
     for name, value in {
         "question_answer_sum": realised[0] + realised[1],
@@ -116,8 +116,8 @@ def test_accepted_labels_are_counted_with_the_numbers_of_the_formulas(serve):
         "weighted_question_answer_sum": 2 * realised[0] + realised[1],
         "weighted_question_answer_estimate_sum": 2 * estimated[0] + estimated[1],
     }.items():
-        assert counted(client, f"trust_labelled_{name}_total") == {"": pytest.approx(value, abs=1e-6)}
-    assert counted(client, "trust_label_lag_seconds_count") == {"": 2}
+        assert counted(client, f"trust_labelled_{name}_total") == {frozenset(): pytest.approx(value, abs=1e-6)}
+    assert counted(client, "trust_label_lag_seconds_count") == {frozenset(): 2}
 
 
 @pytest.mark.parametrize("form", ["list", "lines"])

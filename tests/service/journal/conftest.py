@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from service.journal.database import open_engine
 from service.journal.journal import Journal, open_journal
 from tests.postgres import PostgresServer
 from tests.service.journal.examples import NOON
@@ -40,6 +42,14 @@ def open_one() -> Iterator[Callable[..., Journal]]:
             return journal
 
         yield open_it
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """The database that the test's journals are on, asked past them."""
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from service.journal.database import open_engine
 from service.journal.tables import ANSWERS
 
 ROOT = Path(__file__).parents[3]
@@ -42,8 +41,7 @@ def kill_while_recording(url: str, name: str, delay: float) -> tuple[int, int]:
     return int(committed), int(recorded)
 
 
-def test_killed_process_loses_nothing_that_was_committed(url):
-    engine = open_engine(url)
+def test_killed_process_loses_nothing_that_was_committed(url, engine):
     # At once after a commit, and about in the next one; the second goes on with what the first one left open.
     for name, delay in [("one", 0.0), ("two", 0.55)]:
         committed, recorded = kill_while_recording(url, name, delay)
@@ -55,4 +53,3 @@ def test_killed_process_loses_nothing_that_was_committed(url):
             found = set(connection.execute(query.order_by(ANSWERS.c.answered_at)).scalars())
         assert len(found) >= committed
         assert found == {f"{name}-{i}" for i in range(len(found))}
-    engine.dispose()

@@ -6,13 +6,14 @@ from contextlib import suppress
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from service.journal.database import open_engine, writing
+from service.journal.database import writing
 from service.journal.migrate import migrate
+from service.journal.records import Label
 from service.journal.tables import METADATA
+from tests.service.journal.examples import answer, wait_until
 
 
-def test_migrated_database_has_the_tables_of_the_code(url):
-    engine = open_engine(url)
+def test_migrated_database_has_the_tables_of_the_code(engine):
     for _ in range(2):
         with writing(engine) as connection:
             migrate(connection)
@@ -23,12 +24,12 @@ def test_migrated_database_has_the_tables_of_the_code(url):
 def test_processes_that_open_a_new_journal_at_once_share_it(url, open_one):
     with ThreadPoolExecutor(4) as threads:
         journals = list(threads.map(lambda _: open_one(url), range(4)))
-    for journal in journals:
-        journal._writer.check()
+    journals[0].record(answer("a"))
+    wait_until(lambda: journals[0].counts.written == 1)
+    assert [journal.label([Label("a", 1)])[0].outcome for journal in journals] == ["accepted"] + ["repeated"] * 3
 
 
-def test_migration_that_fails_leaves_nothing_behind(url):
-    engine = open_engine(url)
+def test_migration_that_fails_leaves_nothing_behind(engine):
     with suppress(ZeroDivisionError), writing(engine) as connection:
         migrate(connection)
         raise ZeroDivisionError

@@ -25,17 +25,16 @@ def outcomes(journal, *request_ids):
     return [each.outcome for each in journal.label([Label(request_id, 1) for request_id in request_ids])]
 
 
-def filled(journal, *answers):
-    """The journal's database, once the answers are in it."""
+def fill(journal, *answers):
+    """Returns once the answers are in the database."""
     for each in answers:
         journal.record(each)
     wait_until(lambda: journal.counts.written == len(answers))
-    return open_engine(journal._engine.url.render_as_string(hide_password=False))
 
 
-def test_old_answers_leave_by_themselves(url, open_one):
+def test_old_answers_leave_by_themselves(url, engine, open_one):
     first = open_one(url, clock=lambda: LONG_AGO)
-    engine = filled(first, answer("old", answered_at=LONG_AGO), answer("new"))
+    fill(first, answer("old", answered_at=LONG_AGO), answer("new"))
     outcomes(first, "old")
     first.close()
     journal = open_one(url)
@@ -43,14 +42,14 @@ def test_old_answers_leave_by_themselves(url, open_one):
     assert outcomes(journal, "old", "new", "never") == ["expired", "accepted", "unknown"]
 
 
-def test_only_the_newest_answers_stay_where_there_are_more_than_rows(journal):
-    engine = filled(journal, *(answer(str(i), answered_at=NOON + i) for i in range(10)))
+def test_only_the_newest_answers_stay_where_there_are_more_than_rows(journal, engine):
+    fill(journal, *(answer(str(i), answered_at=NOON + i) for i in range(10)))
     list(sweep(engine, Retention(days=30, rows=3), NOON))
     assert outcomes(journal, "9", "8", "7", "6", "4") == ["accepted"] * 3 + ["expired"] * 2
 
 
-def test_id_of_an_answer_that_left_is_forgotten_after_as_long_again(journal):
-    engine = filled(journal, answer("a", answered_at=NOON))
+def test_id_of_an_answer_that_left_is_forgotten_after_as_long_again(journal, engine):
+    fill(journal, answer("a", answered_at=NOON))
     thirty = Retention(days=30, rows=100)
     list(sweep(engine, thirty, NOON + 31 * DAY))
     list(sweep(engine, thirty, NOON + 60 * DAY))
@@ -59,23 +58,24 @@ def test_id_of_an_answer_that_left_is_forgotten_after_as_long_again(journal):
     assert outcomes(journal, "a") == ["unknown"]
 
 
-def test_no_more_ids_are_remembered_than_rows(journal):
-    engine = filled(journal, *(answer(str(i), answered_at=NOON + i) for i in range(9)))
+def test_no_more_ids_are_remembered_than_rows(journal, engine):
+    fill(journal, *(answer(str(i), answered_at=NOON + i) for i in range(9)))
     list(sweep(engine, Retention(days=30, rows=3), NOON))
     assert counts(engine) == [3, 0, 3]
     assert outcomes(journal, "2", "3") == ["unknown", "expired"]
 
 
-def test_sweep_goes_on_piece_by_piece(journal, monkeypatch):
+def test_sweep_goes_on_piece_by_piece(journal, engine, monkeypatch):
     monkeypatch.setattr(retention, "PIECE", 4)
-    engine = filled(journal, *(answer(str(i), answered_at=NOON + i) for i in range(12)))
+    fill(journal, *(answer(str(i), answered_at=NOON + i) for i in range(12)))
     left = [(taken, counts(engine)[0]) for taken in sweep(engine, Retention(days=30, rows=2), NOON)]
     assert left[:3] == [(4, 8), (4, 4), (2, 2)]
 
 
 def test_answer_that_is_being_labelled_is_left_to_the_next_sweep(postgres, open_one):
-    journal = open_one(postgres.new_database())
-    engine = filled(journal, answer("a"), answer("b"))
+    url = postgres.new_database()
+    journal, engine = open_one(url), open_engine(url)
+    fill(journal, answer("a"), answer("b"))
     beginning_of_time = 0.0
     with writing(engine) as labelling:
         keep_labels(labelling, [Label("a", 1)], NOON, beginning_of_time)

@@ -9,6 +9,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from service.journal.database import writing
 from service.journal.records import DropReason, JournalAway, Label
 from tests.service.journal.examples import answer, wait_until
 
@@ -179,11 +180,11 @@ def test_file_that_is_no_database_is_left_as_it_is(tmp_path, open_one):
     assert file.read_bytes() == found
 
 
-def test_journal_of_a_newer_version_is_left_as_it_is(url, open_one):
+def test_journal_of_a_newer_version_is_left_as_it_is(url, engine, open_one):
     first = open_one(url)
     first.record(answer("a"))
     wait_until(lambda: first.counts.written == 1)
-    with first._engine.begin() as connection:
+    with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     first.close()
     journal = open_one(url)

@@ -47,7 +47,7 @@ def sum_of(found, name):
 
 
 def answer(class_index, trust, trusted=True):
-    return Answer(class_index, 0.9, trust, 0.6, trusted, np.zeros(3, np.float32))
+    return Answer(class_index, 0.9, trust, 0.6, trusted, np.zeros(3, np.float32), None, np.zeros(2, np.float32))
 
 
 def test_every_labelled_series_is_there_before_the_first_label(metrics):
@@ -136,11 +136,12 @@ def test_p_values_count_only_where_there_are_some(metrics):
 def test_reference_is_shown_as_the_manifest_has_it(metrics):
     found = scrape(metrics)
     assert found[series("trust_reference", statistic="images", **MODEL)] == 100
-    assert found[series("trust_reference", statistic="mean_trust_lower", **MODEL)] == 0.85
-    # reference.npz holds trust 0, .25, .5, .75, 1, and neither confidence nor classes.
-    assert found[series("trust_reference_cumulative_share", score="trust", le="0.45", **MODEL)] == 2 / 5
-    assert found[series("trust_reference_cumulative_share", score="trust", le="0.5", **MODEL)] == 3 / 5
-    assert not [name for name in found if ("score", "confidence") in name[1] or "class_share" in name[0]]
+    assert found[series("trust_reference", statistic="mean_trust_lower", **MODEL)] == 0.8426
+    # Of the tiny bundle's reference answers a fifth has trust .5 and confidence .7.
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.45", **MODEL)] == 0
+    assert found[series("trust_reference_cumulative_share", score="trust", le="0.5", **MODEL)] == 1 / 5
+    assert found[series("trust_reference_cumulative_share", score="confidence", le="0.7", **MODEL)] == 1 / 5
+    assert found[series("trust_reference_class_share", predicted="down-left", **MODEL)] == 1 / 5
 
 
 @pytest.fixture

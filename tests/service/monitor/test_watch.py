@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from service.monitor.watch import Watch
+from service.monitor.watch import LabelWatch, Watch
 
 
 def watch(mu0: float = 0.9, run_length: float = 1000, block: int = 10) -> Watch:
@@ -76,3 +77,59 @@ def test_what_is_no_state_is_refused_and_changes_nothing(spoil):
     with pytest.raises(ValueError):  # noqa: PT011 - the detector's own words, or ours
         alarm.restore(alarm.state_dict() | spoil)
     assert alarm.state_dict() == watch().state_dict()
+
+
+def reviewed(generator: np.random.Generator, count: int, wrong_of_doubtful: float) -> list[tuple[bool, float]]:
+    """Labels of answers of which a fifth is doubtful: reviewers look at 80 % of those and at 10 % of the others.
+
+    Of the others 5 % are wrong, so with 30 % of the doubtful ones 10 % of all answers are.
+    """
+    doubtful = generator.random(count) < 0.2
+    wrong = generator.random(count) < np.where(doubtful, wrong_of_doubtful, 0.05)
+    probability = np.where(doubtful, 0.8, 0.1)
+    chosen = generator.random(count) < probability
+    return list(zip((~wrong[chosen]).tolist(), probability[chosen].tolist(), strict=True))
+
+
+def test_eager_reviewers_raise_no_more_alarms_than_promised():
+    answers, run_length, runs = 1000, 10_000, 200
+    alarms = unweighted = 0
+    for seed in range(runs):
+        labels = reviewed(np.random.default_rng(seed), answers, wrong_of_doubtful=0.3)
+        fair, naive = (LabelWatch("correctness", 0.9, run_length, 100) for _ in range(2))
+        alarms += any(fair.update_labelled(correct, probability, 0.0) for correct, probability in labels)
+        unweighted += any(naive.update_labelled(correct, 1.0, 0.0) for correct, _ in labels)
+    # P(alarm within n answers) <= n / A = .1, and three standard errors of 200 runs.
+    assert alarms / runs <= 0.1 + 3 * (0.1 * 0.9 / runs) ** 0.5
+    # Of the labelled answers every fifth is wrong: taken as they come they would break a promise that is kept.
+    assert unweighted / runs > 0.5
+
+
+def test_broken_promise_is_found_behind_eager_reviewers():
+    labels = reviewed(np.random.default_rng(0), 20_000, wrong_of_doubtful=0.8)
+    watch = LabelWatch("correctness", 0.9, 10_000, 100)
+    assert any(watch.update_labelled(correct, probability, 0.0) for correct, probability in labels)
+
+
+def test_where_every_answer_is_labelled_a_label_counts_as_it_is():
+    plain, labelled = Watch("correctness", 0.9, 1000, 100), LabelWatch("correctness", 0.9, 1000, 100)
+    for correct in [True, False, True]:
+        plain.update(float(correct), 0.0)
+        labelled.update_labelled(correct, 1.0, 0.0)
+    assert labelled.level == pytest.approx(plain.level)
+
+
+def test_smallest_sampling_probability_survives_a_restart():
+    before, after = (LabelWatch("correctness", 0.9, 1000, 100) for _ in range(2))
+    before.update_labelled(True, 0.1, 0.0)
+    after.restore(json.loads(json.dumps(before.state_dict())))
+    for watch in (before, after):
+        watch.update_labelled(False, 0.5, 0.0)
+    assert after.state_dict() == before.state_dict()
+
+
+@pytest.mark.parametrize("smallest", [0.0, 1.5, None, "half"])
+def test_state_of_no_smallest_probability_is_refused(smallest):
+    watch = LabelWatch("correctness", 0.9, 1000, 100)
+    with pytest.raises(ValueError, match="smallest sampling probability"):
+        watch.restore(watch.state_dict() | {"smallest": smallest})
