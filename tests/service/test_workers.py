@@ -41,7 +41,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240  # a worker imports for a second, on a busy machine for a minute
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
