@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made in every request's way, and a frozen one takes several times as long to make.
+@dataclass(slots=True)
 class AnswerRecord:
     """What is kept of one answer until its label comes."""
 

@@ -103,11 +103,12 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stopping:
+            next_commit = time.monotonic() + COMMIT_SECONDS
             with self._writing:
                 self._write()
             if self._trouble is None:
-                self._let_old_answers_go(time.monotonic() + COMMIT_SECONDS)
-            self._wanted.wait(COMMIT_SECONDS)
+                self._let_old_answers_go(until=next_commit)
+            self._wanted.wait(max(0.0, next_commit - time.monotonic()))
             self._wanted.clear()
         with self._writing:
             self._write()
@@ -135,14 +136,17 @@ class Writer:
         self._tally.drop(DropReason.refused, inserted.refused)
 
     def _let_old_answers_go(self, until: float) -> None:
+        """Goes on with the retention, by a piece at least."""
         if time.monotonic() >= self._sweep_due:
             self._sweep_due = time.monotonic() + SWEEP_SECONDS
             self._sweep = sweep(self._engine, self._retention, self._clock())
         try:
-            while (started := time.monotonic()) < until and next(self._sweep, None) is not None:
+            started = time.monotonic()
+            while next(self._sweep, None) is not None and (now := time.monotonic()) < until:
                 # Rests as long as it worked: others want the database, and the processor, too.
-                if self._wanted.wait(time.monotonic() - started):
+                if self._wanted.wait(now - started):
                     return
+                started = time.monotonic()
         except Exception as error:  # noqa: BLE001 - the next sweep goes on
             self._fail(error)
 

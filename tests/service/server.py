@@ -37,4 +37,4 @@ class Server:
 
     def stop(self, with_signal: int = signal.SIGINT) -> int:
         self.process.send_signal(with_signal)
-        return self.process.wait(30)
+        return self.process.wait(60)

@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is an answer or a problem of the caller's, never of the service's."""
 
 import io
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,3 +75,47 @@ def test_any_content_type(client, media_type):
 @given(data=st.data())
 def test_real_images_with_broken_bytes(client, file_format, data):
     assert_answer_or_problem(client.post("/predict", files={"image": data.draw(broken_images(file_format))}))
+
+
+KINDS = st.sampled_from(["application/json", "application/x-ndjson", "application/json; charset=utf-16"])
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+LABELS = st.fixed_dictionaries(
+    {},
+    optional={
+        "request_id": JSON_VALUES,
+        "label": JSON_VALUES,
+        "class_index": JSON_VALUES,
+        "sampling_probability": JSON_VALUES,
+    },
+)
+
+
+def assert_outcomes_or_problem(response) -> None:
+    if response.status_code == 200:
+        return
+    assert 400 <= response.status_code < 500, response.text
+    assert response.json()["status"] == response.status_code
+
+
+@quick
+@given(data=st.binary(max_size=300), media_type=KINDS)
+def test_any_bytes_as_feedback(client, data, media_type):
+    assert_outcomes_or_problem(client.post("/feedback", content=data, headers={"Content-Type": media_type}))
+
+
+@quick
+@given(sent=LABELS | st.lists(LABELS | JSON_VALUES, max_size=5) | JSON_VALUES)
+def test_any_json_as_feedback(client, sent):
+    headers = {"Content-Type": "application/json"}
+    assert_outcomes_or_problem(client.post("/feedback", content=json.dumps(sent), headers=headers))
+
+
+@quick
+@given(window=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_any_text_as_window(client, window):
+    response = client.get("/monitor", params={"window": window})
+    assert response.status_code in (200, 400), response.text

@@ -41,7 +41,8 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    # On a busy machine the imports of one worker take half a minute.
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -127,7 +128,7 @@ def test_bundle_that_cannot_be_served_is_one_sentence(own_bundle):
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert result.returncode == 1
     assert result.stderr.startswith("trustserve: ")

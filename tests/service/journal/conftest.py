@@ -16,7 +16,7 @@ from tests.service.journal.examples import NOON
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A running server, shared by all tests: each makes databases of its own in it."""
+    """A running server, shared by all tests: each empties it first."""
     server = PostgresServer()
     server.start()
     yield server
@@ -28,7 +28,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, of either kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/journal.sqlite"
-    return str(request.getfixturevalue("postgres").new_database())
+    return str(request.getfixturevalue("postgres").empty_database())
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_sweep_goes_on_piece_by_piece(journal, engine, monkeypatch):
 
 
 def test_answer_that_is_being_labelled_is_left_to_the_next_sweep(postgres, open_one):
-    url = postgres.new_database()
+    url = postgres.empty_database()
     journal, engine = open_one(url), open_engine(url)
     fill(journal, answer("a"), answer("b"))
     beginning_of_time = 0.0

@@ -47,7 +47,7 @@ def small_disk(tmp_path):
 
 
 def test_server_that_stops_costs_what_the_buffer_cannot_hold(postgres, open_one):
-    journal = open_one(postgres.new_database(), buffer=BUFFER)
+    journal = open_one(postgres.empty_database(), buffer=BUFFER)
     journal.record(answer("before"))
     wait_until(lambda: journal.counts.written == 1)
     postgres.stop()
@@ -66,7 +66,7 @@ def test_server_that_stops_costs_what_the_buffer_cannot_hold(postgres, open_one)
 
 
 def test_server_that_is_away_from_the_beginning_is_found_once_it_is_there(postgres, open_one):
-    url = postgres.new_database()
+    url = postgres.empty_database()
     postgres.stop()
     try:
         journal = open_one(url)
@@ -80,7 +80,7 @@ def test_server_that_is_away_from_the_beginning_is_found_once_it_is_there(postgr
 
 
 def test_closing_while_the_server_is_away_counts_what_is_lost(postgres, open_one):
-    journal = open_one(postgres.new_database())
+    journal = open_one(postgres.empty_database())
     wait_until(lambda: journal.counts.up)
     postgres.stop()
     try:
@@ -92,7 +92,7 @@ def test_closing_while_the_server_is_away_counts_what_is_lost(postgres, open_one
 
 
 def test_database_that_comes_back_empty_gets_its_tables_again(postgres, open_one):
-    url = postgres.new_database()
+    url = postgres.empty_database()
     journal = open_one(url)
     journal.record(answer("before"))
     wait_until(lambda: journal.counts.written == 1)
@@ -118,7 +118,7 @@ def test_full_disk_costs_what_the_buffer_cannot_hold(small_disk, open_one):
 
 
 def test_full_disk_of_the_server_is_counted_as_such(postgres, open_one):
-    url = postgres.new_database()
+    url = postgres.empty_database()
     journal = open_one(url, buffer=BUFFER)
     wait_until(lambda: journal.counts.up)
     psql(
@@ -148,7 +148,7 @@ def test_file_that_somebody_else_holds_is_counted_as_locked(tmp_path, open_one):
 
 
 def test_table_that_somebody_else_holds_is_counted_as_locked(postgres, open_one):
-    url = postgres.new_database()
+    url = postgres.empty_database()
     journal = open_one(f"{url}&options=-c%20lock_timeout%3D50ms", buffer=BUFFER)
     wait_until(lambda: journal.counts.up)
     with psycopg.connect(url) as other:

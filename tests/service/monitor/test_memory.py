@@ -106,6 +106,23 @@ def test_failed_save_is_said_once_and_tried_again(tmp_path, subject, monkeypatch
     assert counted(remember(tmp_path, subject)) == 1
 
 
+def test_window_that_takes_long_to_write_is_written_in_a_hundredth_of_the_time(tmp_path, subject, monkeypatch):
+    clock, saved = [0.0], []
+    monkeypatch.setattr("service.monitor.memory.time.monotonic", lambda: clock[0])
+
+    def slowly(*_):
+        saved.append(clock[0])
+        clock[0] += 2.0
+
+    memory = remember(tmp_path, subject)
+    monkeypatch.setattr("service.monitor.state.StateFile.save", slowly)
+    while clock[0] < 500:
+        memory.save_if_due("{}")
+        clock[0] += 1.0
+    # First after five seconds, then 200 after the end of a write that took 2.
+    assert saved == [5, 207, 409]
+
+
 def test_reference_is_summed_under_the_threshold_in_force(subject):
     assert subject.reference.total("answers", trusted=True) == 80
     assert subject.reference.by_class("answers").tolist() == [40, 40, 20]
