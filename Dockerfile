@@ -35,6 +35,8 @@ ENV ORT_DISABLE_TELEMETRY=1
 WORKDIR /app
 COPY --from=build /opt/trustserve /opt/trustserve
 COPY deploy/healthcheck.py ./
+# Windows, alarms and journal; a new volume mounted here takes over its owner.
+RUN mkdir state && chown 10001:10001 state
 # Another bundle: mount it and name its folder in TRUSTSERVE_MODEL.
 COPY models/fashion-mnist models/fashion-mnist
 # A number, so that Kubernetes sees that it is not root.

@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo-drift train wrap report results test bench lint types lock clean
+.PHONY: serve demo-drift train wrap report results test bench dashboards lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -36,11 +36,15 @@ results: .venvs/dev/.ready
 	@.venvs/dev/bin/trustserve-train study $(ARGS)
 
 test: .venvs/dev/.ready
-	@.ci/system-packages prometheus postgresql dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
 	@.venvs/dev/bin/pytest $(ARGS)
 
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
+
+# The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.
+dashboards: .venvs/dev/.ready
+	@.venvs/dev/bin/python -m deploy.grafana.source.write
 
 lint: .venvs/dev/.ready
 	@.venvs/dev/bin/ruff check .

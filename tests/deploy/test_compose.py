@@ -54,12 +54,12 @@ def test_root_file_system_of_the_service_is_read_only():
     assert SERVICES["service"]["read_only"] is True
 
 
-@pytest.mark.parametrize("service", ["prometheus", "grafana"])
+@pytest.mark.parametrize("service", ["prometheus", "alertmanager", "grafana"])
 def test_foreign_image_is_pinned_to_a_whole_version(service):
     assert re.fullmatch(r"\S+:v?\d+\.\d+\.\d+", SERVICES[service]["image"])
 
 
-@pytest.mark.parametrize("service", ["prometheus", "grafana"])
+@pytest.mark.parametrize("service", ["prometheus", "alertmanager", "grafana"])
 def test_what_has_no_password_is_published_on_this_machine_only(service):
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[service]["ports"])
 
@@ -76,10 +76,31 @@ def test_settings_given_to_the_service_exist():
     assert given.keys() <= known
 
 
-def test_prometheus_reads_the_configuration_that_is_mounted():
-    (argument,) = (each for each in SERVICES["prometheus"]["command"] if each.startswith("--config.file="))
+@pytest.mark.parametrize("service", ["prometheus", "alertmanager"])
+def test_configuration_that_is_read_is_mounted(service):
+    (argument,) = (each for each in SERVICES[service]["command"] if each.startswith("--config.file="))
     path = Path(argument.partition("=")[2])
-    assert (mounts("prometheus")[str(path.parent)] / path.name).is_file()
+    assert (mounts(service)[str(path.parent)] / path.name).is_file()
+
+
+def test_prometheus_sends_alerts_to_alertmanager_by_its_name_here():
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    targets = [
+        target
+        for each in config["alerting"]["alertmanagers"]
+        for group in each["static_configs"]
+        for target in group["targets"]
+    ]
+    published = SERVICES["alertmanager"]["ports"][0].split(":")[-1]
+    assert targets == [f"alertmanager:{published}"]
+
+
+def test_state_of_the_service_outlives_its_container():
+    (volume,) = (each for each in SERVICES["service"]["volumes"] if not each.startswith("./"))
+    name, folder = volume.split(":")
+    assert name in COMPOSE["volumes"]
+    # Where the service keeps it by default, seen from the image's working directory.
+    assert folder == str(Path("/app") / Settings.model_fields["state"].default)
 
 
 def test_prometheus_scrapes_the_service_by_its_name_here():
@@ -102,7 +123,7 @@ def test_grafana_is_told_of_the_dashboards_that_are_mounted():
     (file,) = folder.glob("dashboards/*.yml")
     (provider,) = yaml.safe_load(file.read_text())["providers"]
     dashboards = mounts("grafana")[provider["options"]["path"]]
-    assert (dashboards / "trust.json").is_file()
+    assert list(dashboards.glob("*.json"))
     home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert (mounts("grafana")[str(home.parent)] / home.name).is_file()
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.settings import PREFIX, Settings
-from tests.deploy.conftest import ROOT, free_port
+from tests.deploy.conftest import ROOT, Live, free_port
 
 TEXT = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 LINES = [line for line in TEXT.splitlines() if line and not line.startswith("#")]
@@ -103,6 +103,14 @@ def test_onnxruntime_reports_to_nobody():
     assert "ORT_DISABLE_TELEMETRY=1" in values("ENV")
 
 
+def test_state_folder_belongs_to_the_user():
+    """A volume takes over the owner of the folder on which it is mounted first."""
+    (user,) = values("USER")
+    assert values("WORKDIR") == ["/app"]
+    state = Settings.model_fields["state"].default
+    assert f"mkdir {state} && chown {user} {state}" in values("RUN")
+
+
 def test_health_check_needs_no_shell():
     (check,) = values("HEALTHCHECK")
     assert 'CMD ["python", "/app/healthcheck.py"]' in check
@@ -114,8 +122,8 @@ def run_healthcheck(port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
 
 
-def test_health_check_is_content_with_a_ready_service(service_url: str):
-    result = run_healthcheck(int(service_url.rpartition(":")[2]))
+def test_health_check_is_content_with_a_ready_service(live: Live):
+    result = run_healthcheck(int(live.services["a"].rpartition(":")[2]))
     assert (result.returncode, result.stderr) == (0, "")
 
 
