@@ -37,6 +37,7 @@ test: .venvs/dev/.ready
 
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
+	@.venvs/dev/bin/python -m benchmarks.alarm
 
 lint: .venvs/dev/.ready
 	@.venvs/dev/bin/ruff check .
