@@ -41,6 +41,7 @@ test: .venvs/dev/.ready
 
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
+	@.venvs/dev/bin/python -m benchmarks.alarm
 
 # The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.
 dashboards: .venvs/dev/.ready
