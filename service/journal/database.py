@@ -37,7 +37,8 @@ def open_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except exc.ArgumentError:
-        raise ValueError(f"journal is {url!r}, not a URL; wanted {_WANTED}") from None
+        # Not shown: it may hold a password, wherever that ends.
+        raise ValueError(f"the journal's URL cannot be read; wanted {_WANTED}") from None
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return _open_sqlite(parsed)
     if parsed.get_backend_name() == "postgresql":

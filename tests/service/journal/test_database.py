@@ -9,7 +9,7 @@ from service.settings import SettingsError, load_settings
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("journal.sqlite", "journal is 'journal.sqlite', not a URL; wanted sqlite:///FILE"),
+        ("postgresql:secret@host", "the journal's URL cannot be read; wanted sqlite:///FILE"),
         ("sqlite://", "journal is 'sqlite://'; wanted sqlite:///FILE"),
         ("sqlite:///:memory:", "wanted sqlite:///FILE"),
         ("mysql://me:secret@host/db", r"journal is 'mysql://me:\*\*\*@host/db'; wanted"),
@@ -29,6 +29,7 @@ def test_journal_can_be_elsewhere_or_off():
     assert load_settings(journal="off").journal_url is None
 
 
-def test_journal_setting_that_is_no_such_url_stops_the_start():
-    with pytest.raises(SettingsError, match=r"--journal is 'mysql://host'.*sqlite:///FILE, postgresql://"):
-        load_settings(journal="mysql://host")
+def test_journal_setting_that_is_no_such_url_stops_the_start_and_shows_no_password():
+    with pytest.raises(SettingsError, match=r"^--journal .*sqlite:///FILE, postgresql://") as refused:
+        load_settings(journal="mysql://me:secret@host")
+    assert "secret" not in str(refused.value)
