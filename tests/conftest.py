@@ -4,9 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.tiny import write_tiny_bundle
+
+# The same examples in every run; a busy machine is no failure.
+hypothesis.settings.register_profile("trustserve", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("trustserve")
 
 
 @pytest.fixture(scope="session")
