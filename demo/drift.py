@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from demo.replay import CLEAN_SECONDS, HAZE_SECONDS, RECENT, WINDOW, Moment, Sighting, moments
+from demo.replay import CLEAN_SECONDS, HAZE_SECONDS, WINDOW_SECONDS, Moment, Sighting, moments
 from demo.service import ROOT, prometheus, service
 
 _STATISTICS = {
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _screen(moment: Moment) -> Group:
-    table = Table(title=f"the last {WINDOW}, by GET /monitor", title_justify="left")
+    table = Table(title=f"the last {WINDOW_SECONDS} s, by GET /monitor", title_justify="left")
     table.add_column("", no_wrap=True)
     for column in ("value", "95 % interval", "reference"):
         table.add_column(column, justify="right")
@@ -48,7 +48,7 @@ def _screen(moment: Moment) -> Group:
         value = f"{figure['value']:.3f}" if "value" in figure else figure["state"]
         interval = f"{figure['low']:.3f} to {figure['high']:.3f}" if "low" in figure else ""
         table.add_row(title, value, interval, f"{moment.report['reference'][reference]:.3f}")
-    table.add_row(Text(f"true accuracy, last {RECENT}", "dim"), Text(f"{moment.accuracy:.3f}", "dim"), "", "")
+    table.add_row(Text("true accuracy", "dim"), Text(f"{moment.accuracy:.3f}", "dim"), "", "")
     now = Text(f"{moment.seconds:5.1f} s   {moment.answered} images answered   haze {moment.haze:.0%}")
     return Group(now, table, *(Text(_told(sighting), "bold red") for sighting in moment.seen))
 

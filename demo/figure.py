@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 
-from demo.replay import CLEAN_SECONDS, HAZE_BEGINS, HAZE_SECONDS, RECENT, WINDOW, Moment, moments
+from demo.replay import CLEAN_SECONDS, HAZE_BEGINS, HAZE_SECONDS, WINDOW_SECONDS, Moment, moments
 from demo.service import ROOT, service
 
 _MODEL = ROOT / "models/fashion-mnist"
@@ -44,13 +44,13 @@ def draw(story: list[Moment], to: Path) -> None:
         axes.plot(seconds, _column(found, "value"), color=colour, label=title)
         axes.fill_between(seconds, _column(found, "low"), _column(found, "high"), color=colour, alpha=0.2)
     accuracy = [moment.accuracy for moment in story]
-    axes.plot(seconds, accuracy, color="black", linestyle=":", label=f"true accuracy of the last {RECENT} answers")
+    axes.plot(seconds, accuracy, color="black", linestyle=":", label="true accuracy")
     for number, sighting in enumerate(story[-1].seen):
         style = "-" if sighting.name == HAZE_BEGINS else "--"
         axes.axvline(sighting.seconds, color="grey", linewidth=0.8, linestyle=style)
         place = (sighting.seconds, 0.02 + 0.055 * number)
         axes.annotate(sighting.name, place, xytext=(4, 0), textcoords="offset points", fontsize=8)
-    axes.set(ylim=(0, 1), xlabel="seconds", ylabel=f"over the last {WINDOW}")
+    axes.set(ylim=(0, 1), xlabel="seconds", ylabel=f"over the last {WINDOW_SECONDS} seconds")
     axes.legend(loc="lower left", fontsize=8, frameon=False, bbox_to_anchor=(0, 0.25))
     figure.savefig(to, metadata={"Date": None})
 

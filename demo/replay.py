@@ -23,9 +23,7 @@ CLEAN_SECONDS, HAZE_SECONDS = 30, 50
 WORST_HAZE = 0.6
 LABELLED_SHARE = 0.25
 CLIENTS = 2
-RECENT = 500
-"""Answers whose true accuracy is told beside the monitor's estimates."""
-WINDOW = "30s"
+WINDOW_SECONDS = 20
 HAZE_BEGINS = "haze begins"
 
 
@@ -46,7 +44,7 @@ class Moment:
     haze: float
     answered: int
     accuracy: float
-    """True one of the last answers, which a service cannot know; NaN before the first."""
+    """True one over the window, which a service cannot know; NaN before the first answer."""
     report: dict[str, Any]
     """Of GET /monitor."""
     seen: tuple[Sighting, ...]
@@ -60,20 +58,23 @@ class Traffic:
         self.haze = 0.0
         self.stopped = False
         self.answered = 0
-        self._right: deque[bool] = deque(maxlen=RECENT)
+        self._right: deque[tuple[float, bool]] = deque()
         self._lock = threading.Lock()
 
     @property
     def accuracy(self) -> float:
-        """Of the last answers; NaN before the first."""
+        """Of the window's answers; NaN before the first."""
+        since = time.monotonic() - WINDOW_SECONDS
         with self._lock:
-            return sum(self._right) / len(self._right) if self._right else float("nan")
+            while self._right and self._right[0][0] < since:
+                self._right.popleft()
+            return sum(right for _, right in self._right) / len(self._right) if self._right else float("nan")
 
     def count(self, right: bool) -> None:
         """One more answer."""
         with self._lock:
             self.answered += 1
-            self._right.append(right)
+            self._right.append((time.monotonic(), right))
 
 
 def moments(
@@ -94,7 +95,7 @@ def moments(
     with _clients(port, traffic, pixels, targets):
         while (seconds := time.monotonic() - began) < clean_seconds + haze_seconds:
             traffic.haze = WORST_HAZE * max(0.0, seconds - clean_seconds) / haze_seconds
-            report = monitor.get(f"/monitor?window={WINDOW}")
+            report = monitor.get(f"/monitor?window={WINDOW_SECONDS}s")
             known = {sighting.name for sighting in seen}
             for name in sorted(_happening(traffic, report, alerts) - known):
                 seen.append(Sighting(name, seconds, traffic.answered))
