@@ -33,8 +33,9 @@ def test_every_expression_of_a_panel_finds_finite_values(panel, live: Live):
         assert all(math.isfinite(float(each)) for each in values), f"{expression}: {values}"
 
 
-EXTRAPOLATED = 1e-2
-"""Prometheus extrapolates the increase of each series by itself, so that a ratio of two is a little off."""
+EXTRAPOLATED = 6e-3
+"""Prometheus extrapolates each replica's increase to the edges of the window, by up to a scrape in half a minute: 3 %.
+Of the labels, whose mix differs most between the replicas, that moves a pooled share by so much."""
 
 VARIABLES = [each for each in FILES["compare-versions"]["templating"]["list"] if each["type"] == "query"]
 
@@ -57,17 +58,17 @@ def test_every_rule_records_something(live: Live):
 def test_unequal_replicas_give_the_pooled_value(live: Live):
     pooled, one, other = (live.pooled(*replicas)["trust_probability"].mean() for replicas in ("ab", "a", "b"))
     shown = value(live, "model:trust:mean")
-    assert shown == pytest.approx(pooled, abs=4e-3)
+    assert shown == pytest.approx(pooled, abs=2e-3)
     assert abs(shown - (one + other) / 2) > 5e-3
 
 
 def test_figures_without_labels_are_those_of_the_answers(live: Live):
     answers = live.pooled("a", "b")
-    assert value(live, "model:trust_rate:ratio") == pytest.approx(answers["trusted"].mean(), abs=EXTRAPOLATED)
+    assert value(live, "model:trust_rate:ratio") == pytest.approx(answers["trusted"].mean(), abs=2e-3)
     quality = question_answer_trust(answers["confidence"], answers["trust_probability"])
     mean, error = quality.mean(), stats.sem(quality)
-    assert value(live, "model:net_trust_score_estimate:mean") == pytest.approx(mean, abs=EXTRAPOLATED)
-    assert value(live, "model:net_trust_score_estimate:standard_error") == pytest.approx(error, rel=0.05)
+    assert value(live, "model:net_trust_score_estimate:mean") == pytest.approx(mean, abs=2e-3)
+    assert value(live, "model:net_trust_score_estimate:standard_error") == pytest.approx(error, rel=0.03)
 
 
 def test_prediction_powered_score_is_that_of_the_weighted_labels(live: Live):
@@ -80,8 +81,8 @@ def test_prediction_powered_score_is_that_of_the_weighted_labels(live: Live):
     rectifier = (w * surprise).sum() / w.sum()
     variance = n / (n - 1) * (w**2 * (surprise - rectifier) ** 2).sum() / w.sum() ** 2
     mean, error = estimated.mean() + rectifier, math.sqrt(stats.sem(estimated) ** 2 + variance)
-    assert value(live, "model:net_trust_score:mean") == pytest.approx(mean, abs=EXTRAPOLATED)
-    assert value(live, "model:net_trust_score:standard_error") == pytest.approx(error, rel=0.05)
+    assert value(live, "model:net_trust_score:mean") == pytest.approx(mean, abs=2e-3)
+    assert value(live, "model:net_trust_score:standard_error") == pytest.approx(error, rel=0.03)
     # Though untrusted answers were labelled twice as often, it is right about all of them.
     assert abs(value(live, "model:net_trust_score:mean") - realised.mean()) < 3 * error
 
@@ -103,8 +104,8 @@ def test_kolmogorov_smirnov_distance_is_that_from_the_reference_images(live: Liv
     reference = np.load(BUNDLE / "reference.npz")["trust"]
     difference = [abs((now <= edge).mean() - (reference <= edge).mean()) for edge in edges]
     trust = HERE.replace("{", '{score="trust", ')
-    assert value(live, "model_score:kolmogorov_smirnov:max", trust) == pytest.approx(max(difference), abs=EXTRAPOLATED)
-    assert value(live, "model_score:wasserstein:sum", trust) == pytest.approx(np.mean(difference), abs=EXTRAPOLATED)
+    assert value(live, "model_score:kolmogorov_smirnov:max", trust) == pytest.approx(max(difference), abs=3e-3)
+    assert value(live, "model_score:wasserstein:sum", trust) == pytest.approx(np.mean(difference), abs=3e-3)
 
 
 def test_nobody_is_alarmed_while_images_are_clean(live: Live):
