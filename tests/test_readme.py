@@ -62,7 +62,7 @@ def test_quick_start_answers_as_shown_in_a_fresh_clone(fresh_clone):
         process.wait(timeout=30)
     answer, shown = json.loads(asked.stdout), json.loads(blocks("json")[0])
     for name in ("confidence", "trust_probability"):
-        assert answer.pop(name) == pytest.approx(shown.pop(name), abs=0.005)
+        assert answer.pop(name) == pytest.approx(shown.pop(name), abs=0.0005)
     assert answer.pop("request_id")
     shown.pop("request_id")
     assert answer == shown
