@@ -5,12 +5,17 @@ Normalisation is not here: it lives in the exported graphs, which take uint8 pix
 
 import io
 import math
-import warnings
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import BaseModel, ConfigDict, Field
 
 Pixels = NDArray[np.uint8]
@@ -24,6 +29,29 @@ _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+# By hand, not by `Image.open`, which loads every decoder that Pillow has and asks them in turn.
+_DECODERS: dict[bytes, type[ImageFile]] = {
+    b"\xff\xd8\xff": JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"RIFF": WebPImageFile,
+    b"BM": BmpImageFile,
+    b"GIF87a": GifImageFile,
+    b"GIF89a": GifImageFile,
+    **dict.fromkeys(TiffImagePlugin.PREFIXES, TiffImagePlugin.TiffImageFile),
+}
+
+_ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -54,7 +82,35 @@ def preprocess(data: bytes, spec: Preprocess, max_pixels: int) -> Pixels:
         ImageError: the bytes are empty, of no known format, or broken.
         TooManyPixels: the header states more than `max_pixels`; checked before decoding.
     """
-    return fit_to_input(decode_image(data, spec.input_size[0], max_pixels), spec)
+    return decode_to_input(open_image(data, max_pixels), spec)
+
+
+def open_image(data: bytes, max_pixels: int) -> ImageFile:
+    """The image as its header describes it; its pixels are decoded when they are wanted.
+
+    Raises: as `preprocess`, but for what only decoding finds out.
+    """
+    if not data:
+        raise ImageError("image is empty; send the bytes of one image")
+    decoder = _decoder_of(data)
+    try:
+        image = decoder(io.BytesIO(data))
+        _check_pixels(image, max_pixels)
+        return image
+    except ImageError:
+        raise
+    # Pillow's decoders raise nearly anything on crafted bytes: struct.error, KeyError, SyntaxError, ...
+    except Exception as error:
+        raise _as_image_error(error) from error
+
+
+def decode_to_input(image: ImageFile, spec: Preprocess) -> Pixels:
+    """Pixels of an opened image, (H, W, C) uint8; decoding happens here.
+
+    Raises:
+        ImageError: the bytes after the header are broken.
+    """
+    return fit_to_input(_decode(image, spec.input_size[0]), spec)
 
 
 def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image.Image:
@@ -62,25 +118,7 @@ def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image
 
     Raises: as `preprocess`.
     """
-    if not data:
-        raise ImageError("image is empty; send the bytes of one image")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 MP on; the limit here is ours and stricter or meant.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_pixels(image, max_pixels)
-            image.load()
-            return _flatten(_upright(image), "L" if channels == 1 else "RGB")
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise TooManyPixels(f"image is too large: {error}") from error
-    except UnidentifiedImageError:
-        raise ImageError(f"not an image in a known format; wanted one of {', '.join(FORMATS)}") from None
-    # Pillow's decoders raise nearly anything on crafted bytes: struct.error, KeyError, SyntaxError, ...
-    except Exception as error:
-        raise ImageError(f"image is broken or truncated ({type(error).__name__}: {error})") from error
+    return _decode(open_image(data, max_pixels), channels)
 
 
 def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
@@ -100,22 +138,54 @@ def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
     else:
         if resized != image.size:
             image = image.resize(resized, _RESAMPLING[spec.interpolation])
-        image = image.crop((left, top, left + width, top + height))
-    return np.asarray(image).reshape(height, width, -1)
+        if resized != (width, height):
+            image = image.crop((left, top, left + width, top + height))
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
 
 
-def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+def _decoder_of(data: bytes) -> type[ImageFile]:
+    for magic, decoder in _DECODERS.items():
+        if data.startswith(magic) and (decoder is not WebPImageFile or data[8:12] == b"WEBP"):
+            return decoder
+    raise ImageError(f"not an image in a known format; wanted one of {', '.join(FORMATS)}")
+
+
+def _check_pixels(image: ImageFile, max_pixels: int) -> None:
     pixels = image.width * image.height
     if pixels > max_pixels:
         raise TooManyPixels(f"image is {image.width} x {image.height} = {pixels} pixels, limit is {max_pixels}")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # A small image may say that it lies in a tile of gigabytes, which is decoded whole.
+        across = image.tag_v2.get(TiffImagePlugin.TILEWIDTH, 0)
+        down = image.tag_v2.get(TiffImagePlugin.TILELENGTH, 0)
+        if across * down > max_pixels:
+            raise TooManyPixels(f"image lies in tiles of {across} x {down} pixels, limit is {max_pixels}")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _decode(image: ImageFile, channels: Literal[1, 3]) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        image.load()
+        return _flatten(_upright(image), "L" if channels == 1 else "RGB")
+    except Exception as error:
+        raise _as_image_error(error) from error
+
+
+def _as_image_error(error: Exception) -> ImageError:
+    if isinstance(error, Image.DecompressionBombError):
+        return TooManyPixels(f"image is too large: {error}")
+    return ImageError(f"image is broken or truncated ({type(error).__name__}: {error})")
+
+
+def _upright(image: ImageFile) -> Image.Image:
+    # Pillow turns TIFF itself. Without EXIF or XMP, to look for an orientation costs more than to decode a thumbnail.
+    if not any(key in image.info for key in _ORIENTED):
+        return image
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     # A broken EXIF block does not make the pixels worth less.
     except Exception:  # noqa: BLE001
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _flatten(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:

@@ -1,12 +1,24 @@
 """Image bytes to pixels: each format, mode and orientation against pixels written out by hand."""
 
 import io
+import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from trust.preprocess import ImageError, Preprocess, TooManyPixels, decode_image, fit_to_input, preprocess
+from trust.preprocess import (
+    ImageError,
+    Preprocess,
+    TooManyPixels,
+    decode_image,
+    decode_to_input,
+    fit_to_input,
+    open_image,
+    preprocess,
+)
 
 GRID = np.array([[10, 200], [90, 255]], np.uint8)
 LIMIT = 1_000_000
@@ -136,6 +148,13 @@ def test_unknown_orientation_is_none():
     assert decode(encode(Image.fromarray(GRID), exif=exif)) == GRID.tolist()
 
 
+def test_orientation_counts_where_the_rest_of_the_exif_block_is_broken():
+    # TIFF directory of two entries: the maker's name under a tag that should hold a number, and the orientation.
+    entries = b"\x01\x01\x02\x00\x04\x00\x00\x00abc\x00" + b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00" + entries + b"\x00\x00\x00\x00"
+    assert decode(encode(Image.fromarray(GRID), exif=exif)) == np.rot90(GRID, -1).tolist()
+
+
 def test_wide_image_loses_both_ends():
     image = Image.fromarray(np.arange(8, dtype=np.uint8).reshape(2, 4) * 30)
     # The shorter side is 2 already; columns 1 and 2 are the middle of four.
@@ -196,3 +215,40 @@ def test_too_many_pixels_are_refused_before_decoding():
     data = encode(Image.effect_noise((100, 60), 50))
     with pytest.raises(TooManyPixels, match=r"100 x 60 = 6000 pixels, limit is 5999"):
         decode_image(data[: len(data) // 2], 1, 5999)
+
+
+def test_header_is_read_without_decoding():
+    # Half of the file is missing: the size is known all the same, the pixels are not.
+    data = encode(Image.effect_noise((100, 60), 50))
+    image = open_image(data[: len(data) // 2], LIMIT)
+    assert image.size == (100, 60)
+    with pytest.raises(ImageError, match="broken or truncated"):
+        decode_to_input(image, spec(5, 7))
+
+
+def test_opened_and_decoded_is_preprocessed():
+    data = encode(Image.effect_noise((31, 17), 50))
+    assert decode_to_input(open_image(data, LIMIT), spec(5, 7)).tolist() == preprocess(data, spec(5, 7), LIMIT).tolist()
+
+
+def test_small_image_in_a_huge_tile_is_refused():
+    # Width and height 4, 8 bits, not compressed, black is zero; then the sides of the tile, where it lies, its bytes.
+    tags = {256: 4, 257: 4, 258: 8, 259: 1, 262: 1, 322: 20_000, 323: 20_000, 324: 8, 325: 16}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    with pytest.raises(TooManyPixels, match="tiles of 20000 x 20000"):
+        open_image(data, LIMIT)
+
+
+def test_no_decoder_but_the_six_is_loaded():
+    program = """
+import sys
+from trust.preprocess import decode_image
+for data in map(bytes.fromhex, sys.argv[1:]):
+    decode_image(data, 3, 100)
+print(*sorted(name for name in sys.modules if name.startswith("PIL.") and name.endswith("ImagePlugin")))
+"""
+    images = [encode(Image.new("RGB", (2, 2)), kind).hex() for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")]
+    found = subprocess.run([sys.executable, "-c", program, *images], capture_output=True, text=True, check=True).stdout
+    kinds = ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
+    assert found.split() == [f"PIL.{kind}ImagePlugin" for kind in kinds]
