@@ -1,5 +1,6 @@
 """From pixels to answers: both networks, the trust head and the decision, over one batch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ class Answer:
     novelty: float | None
     """How far image and features lie from clean data; None where the bundle does not measure it."""
     head_inputs: NDArray[np.float32]  # (I,), in the order of manifest.trust_head.inputs
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is an answer: networks that give infinity or NaN for an image have none."""
+        return math.isfinite(self.trust) and math.isfinite(self.confidence)
 
 
 def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:

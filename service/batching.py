@@ -1,134 +1,223 @@
 """Natural batching: what queued while the last batch ran is the next batch.
 
-Alone, an image never waits; under load the batches grow by themselves, up to their limit.
+Alone, an image never waits; under load the batches grow by themselves, up to their limit. One thread takes images from
+the queue, decodes them and runs the networks. Large images take a way of their own: a pool decodes them and puts them
+back as pixels, so that decoding one does not hold up the others.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
 
-from service.errors import NotReady, Overloaded
+from service.answer import Answer
+from service.decoding import Decoder, takes_long
+from service.errors import IN_THE_LOG, AnswerInvalid, InferenceFailed, NotReady, ServiceError
+from service.watchdog import Watchdog
+from trust.preprocess import Pixels
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_logger = logging.getLogger("trustserve")
 
 
-class Batcher(Generic[Item, Result]):
-    """Collects items from concurrent tasks and gives each its own result.
+# Compared by identity: a job is a place in the queue.
+@dataclass(slots=True, eq=False)
+class Job:
+    """One image on its way to its answer."""
+
+    request_id: str
+    data: bytes
+    answer: "asyncio.Future[Answer]"
+    """Done before it is answered: whoever waited has gone, and nothing more is to be done for it."""
+    pixels: Pixels | None = None
+
+
+Settled = tuple[Job, Answer | ServiceError]
+
+
+class Batcher:
+    """Collects images from concurrent tasks and gives each its own answer.
 
     Args:
-        run_batch: a list of items -> as many results in their order; called in a thread of its own, one batch
-            at a time.
-        max_batch: most items in one batch.
-        max_queue: most items that wait for a batch.
-        wait_seconds: how long the first item of a batch that is not full waits for company.
-        show_waiting: called with the number of items that wait, whenever it changes.
+        run: pixels -> as many answers in their order, and request ids; called in a thread of its own, one batch at a
+            time.
+        probe: runs the networks on an image that they answer if they can answer any; called after a failure.
+        decoder: from bytes to pixels.
+        pool: threads that decode large images.
+        watchdog: is told when a batch begins and ends, and of failures.
+        max_batch: most images in one batch.
+        wait_seconds: how long the first image of a batch that is not full waits for company.
     """
 
     def __init__(
         self,
-        run_batch: Callable[[list[Item]], Sequence[Result]],
+        run: Callable[[Sequence[str], list[Pixels]], Sequence[Answer]],
+        probe: Callable[[], None],
+        decoder: Decoder,
+        pool: Executor,
+        watchdog: Watchdog,
         max_batch: int,
-        max_queue: int,
         wait_seconds: float = 0.0,
-        show_waiting: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._run_batch = run_batch
-        self._max_batch = max_batch
-        self._max_queue = max_queue
-        self._wait_seconds = wait_seconds
-        self._show_waiting = show_waiting
-        self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._arrived = asyncio.Event()
-        self._full = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
-        self._worker: asyncio.Task[None] | None = None
+        self._run, self._probe = run, probe
+        self._decoder, self._pool, self._watchdog = decoder, pool, watchdog
+        self._max_batch, self._wait_seconds = max_batch, wait_seconds
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: set[Job] = set()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        # Not joined at exit: a batch that hangs must not keep the process.
+        self._thread = Thread(target=self._work, name="inference", daemon=True)
+        self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """Items in no batch yet."""
-        return len(self._queue)
+    def submit(self, job: Job) -> "asyncio.Future[Answer]":
+        """Queues an image, on the event loop; gives back the future of its answer.
 
-    def start(self) -> None:
-        """Begins to run batches, on the running event loop."""
-        self._worker = asyncio.create_task(self._run_forever())
-
-    async def submit(self, item: Item) -> Result:
-        """The result of one item.
+        The future may fail with ImageUnreadable, ImageHasTooManyPixels, AnswerInvalid, InferenceFailed, NotReady.
 
         Raises:
-            Overloaded: the queue is full.
-            NotReady: the batcher is not started, or closed.
-            Exception: whatever `run_batch` raised on the batch of this item.
+            NotReady: the batcher is closed, or the networks are in trouble.
         """
-        if self._worker is None:
+        if self._closing:
             raise NotReady("the service is stopping; try again shortly")
-        if len(self._queue) >= self._max_queue:
-            raise Overloaded(f"{len(self._queue)} images are waiting, limit is {self._max_queue}; try again shortly")
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.append((item, future))
-        self._show_waiting(self.waiting)
-        self._arrived.set()
-        if len(self._queue) >= self._max_batch:
-            self._full.set()
-        return await future
+        if (trouble := self._watchdog.trouble()) is not None:
+            raise NotReady(trouble)
+        self._jobs.add(job)
+        job.answer.add_done_callback(lambda _: self._jobs.discard(job))
+        if takes_long(job.data):
+            self._pool.submit(self._decode_apart, job)
+        else:
+            self._queue.put(job)
+        return job.answer
+
+    def fail_all(self, reason: str) -> None:
+        """Fails every image that waits or runs, on the event loop: they would wait in vain."""
+        for job in list(self._jobs):
+            _settle([(job, InferenceFailed(reason))])
 
     async def close(self) -> None:
-        """Turns away what waits, lets the running batch end, and stops."""
-        worker, self._worker = self._worker, None
-        while self._queue:
-            _fail(self._queue.popleft()[1], NotReady("the service is stopping; try again shortly"))
-        self._show_waiting(self.waiting)
-        if worker is not None:
-            # Wakes the worker, which finds that it is no longer wanted.
-            self._arrived.set()
-            self._full.set()
-            await worker
-        self._thread.shutdown()
+        """Takes no more images, answers those that wait, and stops."""
+        self._closing = True
+        if self._jobs:
+            await asyncio.wait([job.answer for job in self._jobs])
+        self._queue.put(None)
+        if self._watchdog.trouble() is None:
+            await asyncio.to_thread(self._thread.join)
 
-    async def _run_forever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._arrived.wait()
-            await self._wait_for_company()
-            if self._worker is None:
-                return
-            batch = self._take_batch()
-            if not batch:
+    def _work(self) -> None:
+        while (jobs := self._collect()) is not None:
+            if not jobs:
+                self._try_again()
+            elif ready := self._decoded(jobs):
+                self._settle(self._answered(ready))
+
+    def _collect(self) -> list[Job] | None:
+        """The next batch; empty where, after a failure, it is time to try again; None at the end."""
+        try:
+            first = self._queue.get(timeout=self._watchdog.retry_seconds)
+        except Empty:
+            return []
+        if first is None:
+            return None
+        jobs = [first]
+        full_at = time.monotonic() + self._wait_seconds
+        while len(jobs) < self._max_batch:
+            try:
+                job = (
+                    self._queue.get(timeout=max(0.0, full_at - time.monotonic()))
+                    if self._wait_seconds
+                    else self._queue.get_nowait()
+                )
+            except Empty:
+                break
+            if job is None:
+                # For the next time, which is the last one.
+                self._queue.put(None)
+                break
+            jobs.append(job)
+        return jobs
+
+    def _decoded(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those that are still waited for and have pixels."""
+        ready: list[Job] = []
+        failed: list[Settled] = []
+        for job in jobs:
+            if job.answer.done():
                 continue
             try:
-                results = await loop.run_in_executor(self._thread, self._run_batch, [item for item, _ in batch])
-                for (_, future), result in zip(batch, results, strict=True):
-                    if not future.done():
-                        future.set_result(result)
-            except Exception as error:  # noqa: BLE001 - each task of the batch raises it
-                for _, future in batch:
-                    _fail(future, error)
+                if job.pixels is None:
+                    job.pixels = self._decoder.decode_small(job.data)
+            except ServiceError as error:
+                failed.append((job, error))
+            else:
+                if job.pixels is None:
+                    self._pool.submit(self._decode_apart, job)
+                else:
+                    ready.append(job)
+        self._settle(failed)
+        return ready
 
-    async def _wait_for_company(self) -> None:
-        if self._wait_seconds > 0:
-            try:
-                await asyncio.wait_for(self._full.wait(), self._wait_seconds)
-            except TimeoutError:
-                return
+    def _decode_apart(self, job: Job) -> None:
+        try:
+            if not job.answer.done():
+                job.pixels = self._decoder.decode(job.data)
+                self._queue.put(job)
+        except ServiceError as error:
+            self._settle([(job, error)])
+        except Exception:
+            _logger.exception("request %s: decoding failed", job.request_id)
+            self._settle([(job, ServiceError(f"something unexpected happened; {IN_THE_LOG}"))])
 
-    def _take_batch(self) -> list[tuple[Item, "asyncio.Future[Result]"]]:
-        """The next items whose callers still wait for them; cancelled ones take no place."""
-        batch: list[tuple[Item, asyncio.Future[Result]]] = []
-        while self._queue and len(batch) < self._max_batch:
-            item, future = self._queue.popleft()
-            if not future.done():
-                batch.append((item, future))
-        self._show_waiting(self.waiting)
-        if not self._queue:
-            self._arrived.clear()
-        if len(self._queue) < self._max_batch:
-            self._full.clear()
-        return batch
+    def _answered(self, jobs: list[Job]) -> list[Settled]:
+        try:
+            with self._watchdog.watching():
+                answers = self._run(
+                    [job.request_id for job in jobs], [job.pixels for job in jobs if job.pixels is not None]
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, these images have no answer
+            return self._answered_alone(jobs, error)
+        return [(job, answer if answer.is_finite else _invalid(job)) for job, answer in zip(jobs, answers, strict=True)]
+
+    def _answered_alone(self, jobs: list[Job], error: Exception) -> list[Settled]:
+        """One image that the networks fail on must not cost the others of its batch their answers."""
+        if len(jobs) > 1:
+            return [settled for job in jobs for settled in self._answered([job])]
+        (job,) = jobs
+        _logger.error("request %s: the networks could not be run on it", job.request_id, exc_info=error)
+        self._try_again()
+        return [
+            (job, InferenceFailed("the networks could not be run on this image; the log has it under this request_id"))
+        ]
+
+    def _try_again(self) -> None:
+        """Finds out whether the networks answer anything at all."""
+        try:
+            with self._watchdog.watching():
+                self._probe()
+        except Exception as error:  # noqa: BLE001 - of the networks, whatever it is
+            self._watchdog.failed(error)
+        else:
+            self._watchdog.recovered()
+
+    def _settle(self, settled: list[Settled]) -> None:
+        # Once a batch: waking the event loop costs a system call.
+        if settled:
+            self._loop.call_soon_threadsafe(_settle, settled)
 
 
-def _fail(future: "asyncio.Future[Result]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _settle(settled: Iterable[Settled]) -> None:
+    for job, result in settled:
+        if job.answer.done():
+            continue
+        if isinstance(result, ServiceError):
+            job.answer.set_exception(result)
+        else:
+            job.answer.set_result(result)
+
+
+def _invalid(job: Job) -> AnswerInvalid:
+    _logger.error("request %s: the networks give no number for it", job.request_id)
+    return AnswerInvalid(f"the networks give no number for this image; {IN_THE_LOG}")

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from service.deadline import TIMEOUT_HEADER
 from service.errors import (
     AnswerExpired,
+    AnswerInvalid,
     AnswerUnknown,
     CaptureUnknown,
+    DeadlineExceeded,
+    EncodingUnsupported,
     FeedbackMalformed,
     FeedbackTooLarge,
     FeedbackTypeUnsupported,
@@ -13,6 +17,7 @@ from service.errors import (
     ImageMissing,
     ImageTooLarge,
     ImageUnreadable,
+    InferenceFailed,
     JournalOff,
     JournalUnavailable,
     LabelContradicts,
@@ -25,9 +30,9 @@ from service.errors import (
     TooManyLabels,
     Unauthorized,
     UploadMalformed,
+    UploadTooSlow,
 )
-from service.problems import MEDIA_TYPE, problem_type
-from service.request_id import HEADER
+from service.problems import MEDIA_TYPE, REQUEST_ID_HEADER, problem_type
 from service.schemas import Feedback, Problem
 
 Responses = dict[int | str, dict[str, Any]]
@@ -43,6 +48,11 @@ EXAMPLES: dict[type[ServiceError], str] = {
     "TRUSTSERVE_MAX_IMAGE_PIXELS",
     MediaTypeUnsupported: "content type is text/plain; send multipart/form-data with the image in field `image`, or "
     "the image itself as image/*",
+    EncodingUnsupported: "content encoding is gzip; send the body as it is: images are compressed already",
+    UploadTooSlow: "the body was not whole after 30 s; send it faster, or raise TRUSTSERVE_UPLOAD_SECONDS",
+    AnswerInvalid: "the networks give no number for this image; the log has it under this request_id",
+    InferenceFailed: "the networks could not be run on this image; the log has it under this request_id",
+    DeadlineExceeded: "no answer within 10 s; try again when there is less to do, or allow more time",
     NotReady: "opening the bundle models/fashion-mnist; try again shortly",
     Overloaded: "256 images are waiting, limit is 256; try again shortly",
     ServiceError: "something unexpected happened; the log has it under this request_id",
@@ -67,11 +77,16 @@ PREDICT_ERRORS = (
     UploadMalformed,
     ImageUnreadable,
     ParameterInvalid,
+    UploadTooSlow,
     ImageTooLarge,
     ImageHasTooManyPixels,
     MediaTypeUnsupported,
+    EncodingUnsupported,
+    AnswerInvalid,
     NotReady,
     Overloaded,
+    InferenceFailed,
+    DeadlineExceeded,
     ServiceError,
 )
 FEEDBACK_ERRORS = (
@@ -100,7 +115,13 @@ PREDICT_REQUEST: dict[str, Any] = {
             "schema": {"type": "boolean", "default": False},
         },
         {
-            "name": HEADER,
+            "name": TIMEOUT_HEADER,
+            "in": "header",
+            "description": "seconds to wait for the answer, where that is less than the service would; then 504",
+            "schema": {"type": "number", "exclusiveMinimum": 0},
+        },
+        {
+            "name": REQUEST_ID_HEADER,
             "in": "header",
             "description": "an id of yours, kept if it is 1 to 64 of A-Z a-z 0-9 . _ -",
             "schema": {"type": "string"},
@@ -155,7 +176,7 @@ def error_responses(*errors: type[ServiceError]) -> Responses:
             error.status_code,
             {
                 "description": "",
-                "headers": {HEADER: {"schema": {"type": "string"}}},
+                "headers": {REQUEST_ID_HEADER: {"schema": {"type": "string"}}},
                 "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema(), "examples": {}}},
             },
         )

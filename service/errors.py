@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+IN_THE_LOG = "the log has it under this request_id"
+
 
 class ServiceError(Exception):
     """A request that gets no answer; the message is for the caller and says the way out."""
@@ -99,6 +101,49 @@ class MediaTypeUnsupported(ServiceError):
     title = "Unsupported media type"
     reason = "media_type_unsupported"
     headers: ClassVar[Mapping[str, str]] = {"Accept": "multipart/form-data, image/*"}
+
+
+class EncodingUnsupported(ServiceError):
+    """The body is compressed once more."""
+
+    status_code = 415
+    title = "Unsupported content encoding"
+    reason = "encoding_unsupported"
+    headers: ClassVar[Mapping[str, str]] = {"Accept-Encoding": "identity", "Connection": "close"}
+
+
+class UploadTooSlow(ServiceError):
+    """The body did not come in time."""
+
+    status_code = 408
+    title = "Upload too slow"
+    reason = "upload_too_slow"
+    headers: ClassVar[Mapping[str, str]] = {"Connection": "close"}
+
+
+class AnswerInvalid(ServiceError):
+    """The networks gave something that is no number for this image."""
+
+    status_code = 502
+    title = "Invalid answer"
+    reason = "answer_invalid"
+
+
+class InferenceFailed(ServiceError):
+    """The networks could not be run on this image."""
+
+    status_code = 503
+    title = "Inference failed"
+    reason = "inference_failed"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class DeadlineExceeded(ServiceError):
+    """There was no answer in time; it is not waited for any longer."""
+
+    status_code = 504
+    title = "Deadline exceeded"
+    reason = "deadline_exceeded"
 
 
 class Overloaded(ServiceError):

@@ -51,7 +51,7 @@ def add_monitor(app: FastAPI, settings: Settings, engine: Engine) -> None:
         order, under status 200:
         `curl -d '{"request_id": "...", "label": "Ankle boot"}' -H 'Content-Type: application/json' .../feedback`.
         """
-        live, classes = engine.live, engine.bundle.manifest.classes
+        live, classes = engine.lane.live, engine.lane.bundle.manifest.classes
         body = await read_body(request, settings.max_feedback_bytes)
         media_type = request.headers.get("content-type", "")
 
@@ -75,7 +75,7 @@ def add_monitor(app: FastAPI, settings: Settings, engine: Engine) -> None:
 
         Each figure comes with its 95 % interval, or as "insufficient data".
         """
-        live, asked = engine.live, request.query_params.get("window", "1h")
+        live, asked = engine.lane.live, request.query_params.get("window", "1h")
         report = await beside(lambda: live.report(asked).model_dump_json(exclude_none=True))
         return Response(report, media_type="application/json")
 

@@ -15,6 +15,7 @@ from service.errors import ServiceError
 from service.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID_HEADER = "X-Request-ID"
 LINGER_SECONDS = 1.0
 
 
@@ -34,14 +35,14 @@ def problem_type(error: type[ServiceError]) -> str:
     return "urn:trustserve:problem:" + error.reason.replace("_", "-")
 
 
-def problem_response(request: Request, error: ServiceError) -> Response:
+def problem_response(request_id: str, error: ServiceError) -> Response:
     """The response that tells of an error."""
     problem = Problem(
         type=problem_type(type(error)),
         title=error.title,
         status=error.status_code,
         detail=str(error),
-        request_id=request.state.request_id,
+        request_id=request_id,
     )
     # Who closes the connection has not read what the caller is still sending.
     kind = _LingeringResponse if error.headers.get("Connection") == "close" else Response
@@ -66,7 +67,7 @@ class _LingeringResponse(Response):
 
 async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return problem_response(request, error)
+    return problem_response(request.state.request_id, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -89,4 +90,5 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _respond(problem: Problem, headers: Mapping[str, str], kind: type[Response] = Response) -> Response:
-    return kind(problem.model_dump_json(), problem.status, dict(headers), MEDIA_TYPE)
+    headers = {**headers, REQUEST_ID_HEADER: problem.request_id}
+    return kind(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)

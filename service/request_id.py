@@ -5,13 +5,10 @@ import re
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ServiceError
-from service.problems import problem_response
-
-HEADER = "X-Request-ID"
+from service.errors import IN_THE_LOG, ServiceError
+from service.problems import REQUEST_ID_HEADER, problem_response
 
 _PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("trustserve")
@@ -30,7 +27,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _choose_id(Headers(scope=scope).get(HEADER, ""))
+        request_id = choose_id(Headers(scope=scope).get(REQUEST_ID_HEADER, ""))
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
@@ -38,7 +35,7 @@ class RequestId:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[HEADER] = request_id
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
             await send(message)
 
         try:
@@ -47,8 +44,8 @@ class RequestId:
             _logger.exception("request %s to %s failed", request_id, scope["path"])
             if started:
                 raise
-            error = ServiceError("something unexpected happened; the log has it under this request_id")
-            await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            error = ServiceError(f"something unexpected happened; {IN_THE_LOG}")
+            await problem_response(request_id, error)(scope, receive, send_with_id)
 
 
 def is_request_id(text: str) -> bool:
@@ -60,5 +57,6 @@ def is_request_id(text: str) -> bool:
     return _PATTERN.fullmatch(text) is not None
 
 
-def _choose_id(sent: str) -> str:
+def choose_id(sent: str) -> str:
+    """The caller's own id if it is one, else a new one."""
     return sent if is_request_id(sent) else uuid.uuid4().hex

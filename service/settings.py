@@ -34,7 +34,17 @@ class Settings(BaseSettings):
     batch_wait_seconds: float = Field(
         0.0, ge=0, le=10, description="how long a batch waits for company; 0: only while the one before it runs"
     )
-    max_queue: int = Field(256, ge=1, description="most images that wait, for decoding and for a batch; then 503")
+    max_queue: int = Field(256, ge=1, description="most images that wait for their answer; then 503")
+    max_queue_bytes: int = Field(
+        256 * 2**20, ge=1, description="most bytes of images that are being received or wait; then 503"
+    )
+    deadline_seconds: float = Field(
+        10.0, gt=0, description="how long an image waits for its answer; then 504; X-Request-Timeout may ask for less"
+    )
+    upload_seconds: float = Field(30.0, gt=0, description="how long an image may take to come; then 408")
+    hang_seconds: float = Field(
+        30.0, gt=0, description="how long a batch may run before the service says that it is not ready"
+    )
     max_image_bytes: int = Field(10_000_000, ge=1, description="largest image file, in bytes; then 413")
     max_image_pixels: int = Field(50_000_000, ge=1, description="largest image, width x height; then 413")
     decode_threads: int | None = Field(

@@ -1,156 +1,131 @@
 """The bytes of one image out of a request: field `image` of a multipart form, or the raw body.
 
-Bytes are counted as they stream in: what is over the limit never is in memory.
+Bytes are counted as they stream in: what is over a limit, of one request or of all together, never is in memory.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
-from service.errors import ClientGone, ImageMissing, ImageTooLarge, MediaTypeUnsupported, UploadMalformed
+from service.admission import Seat
+from service.errors import (
+    ClientGone,
+    EncodingUnsupported,
+    ImageMissing,
+    ImageTooLarge,
+    MediaTypeUnsupported,
+    UploadTooSlow,
+)
+from service.multipart import FIELD, boundary_of, image_of_form
 
-FIELD = "image"
 FORM_OVERHEAD_BYTES = 65_536
 """What a form may hold beside the image: boundaries, part headers, other fields."""
 
+Headers = Mapping[bytes, bytes]
+"""Names in lower case, as ASGI has them."""
 
-async def read_image(request: Request, max_bytes: int) -> bytes:
-    """The encoded image that a request carries, at most `max_bytes`.
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What one upload may take."""
+
+    bytes: int
+    """Of the image."""
+    seconds: float
+    """Until the body is there whole."""
+
+
+async def read_image(headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat) -> bytes:
+    """The encoded image that a request carries.
+
+    Args:
+        headers, receive: of the request.
+        limits: of this upload.
+        seat: where its bytes count among those of all requests.
 
     Raises:
         ImageMissing: the body is empty, or a form without the field `image`.
         UploadMalformed: a form that breaks off or does not follow its own boundary.
-        ImageTooLarge: more than `max_bytes`.
-        MediaTypeUnsupported: neither a form nor an image.
+        ImageTooLarge: the image is larger than allowed.
+        UploadTooSlow: the body did not come in time.
+        MediaTypeUnsupported, EncodingUnsupported: neither a form nor an image, or a compressed body.
+        Overloaded: too many bytes are in flight.
         ClientGone: the caller hung up.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type"))
-    try:
-        if media_type == b"multipart/form-data":
-            return await _read_form(request, options.get(b"boundary", b""), max_bytes)
-        if media_type.startswith(b"image/"):
-            return await _read_raw(request, max_bytes)
-    except ClientDisconnect:
-        raise ClientGone("the connection closed before the whole image was sent") from None
-    if _has_no_body(request):
+    if (encoding := headers.get(b"content-encoding", b"identity").lower()) != b"identity":
+        raise EncodingUnsupported(
+            f"content encoding is {_shown(encoding)}; send the body as it is: images are compressed already"
+        )
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        boundary = boundary_of(content_type)
+        if _has_no_body(headers):
+            raise ImageMissing(f"the form is empty; send the image in field `{FIELD}`")
+        body = await _read_body(headers, receive, limits, seat, FORM_OVERHEAD_BYTES)
+        image = image_of_form(body, boundary)
+        _check_bytes(len(image), limits.bytes)
+        return image
+    if media_type.startswith("image/"):
+        if not (body := await _read_body(headers, receive, limits, seat, 0)):
+            raise ImageMissing("the body is empty; send the bytes of one image")
+        return bytes(body)
+    if _has_no_body(headers):
         raise ImageMissing("the request has no body; send the image as form field `image` or as the body itself")
-    found = f"content type is {media_type.decode('latin-1')}" if media_type else "there is no content type"
+    found = f"content type is {media_type[:64]}" if media_type else "there is no content type"
     raise MediaTypeUnsupported(
         f"{found}; send multipart/form-data with the image in field `image`, or the image itself as image/*"
     )
 
 
-async def _read_raw(request: Request, max_bytes: int) -> bytes:
-    _check_content_length(request, max_bytes, max_bytes)
-    image = bytearray()
-    async for chunk in request.stream():
-        image += chunk
-        _check_bytes(len(image), max_bytes)
-    if not image:
-        raise ImageMissing("the body is empty; send the bytes of one image")
-    return bytes(image)
-
-
-async def _read_form(request: Request, boundary: bytes, max_bytes: int) -> bytes:
-    if not boundary:
-        raise UploadMalformed("content type multipart/form-data names no boundary; let the client library set it")
-    if _has_no_body(request):
-        raise ImageMissing(f"the form is empty; send the image in field `{FIELD}`")
-    _check_content_length(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes)
+async def _read_body(
+    headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat, overhead: int
+) -> bytes | bytearray:
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced[:20]) > limits.bytes + overhead:
+        raise ImageTooLarge(_too_large(f"upload is {_shown(announced)} bytes", limits.bytes))
     try:
-        form = _ImageForm(boundary, max_bytes)
-        received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > max_bytes + FORM_OVERHEAD_BYTES:
-                raise ImageTooLarge(_too_large("form is larger than allowed", max_bytes))
-            form.feed(chunk)
-    except FormParserError as error:
-        raise UploadMalformed(f"the form cannot be read: {error}") from None
-    return form.image()
+        async with asyncio.timeout(limits.seconds):
+            return await _receive_all(receive, limits.bytes, overhead, seat)
+    except TimeoutError:
+        raise UploadTooSlow(
+            f"the body was not whole after {limits.seconds:g} s; send it faster, or raise TRUSTSERVE_UPLOAD_SECONDS"
+        ) from None
 
 
-class _ImageForm:
-    """Push parser that keeps the bytes of one field and drops all others."""
-
-    def __init__(self, boundary: bytes, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._fields: list[str] = []
-        self._image = bytearray()
-        self._header_name = self._header_value = b""
-        self._field = ""
-        self._ended = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": self._extend_header_name,
-                "on_header_value": self._extend_header_value,
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._end_headers,
-                "on_part_data": self._add_data,
-                "on_end": self._end,
-            },
-        )
-        self.feed: Callable[[bytes], int] = self._parser.write
-
-    def image(self) -> bytes:
-        if not self._ended:
-            raise UploadMalformed("the form breaks off before its closing boundary; send it whole")
-        if FIELD not in self._fields:
-            found = ", ".join(f"`{name[:64]}`" for name in self._fields[:8]) or "none"
-            raise ImageMissing(f"the form has no field `{FIELD}` (fields found: {found}); send the image in it")
-        if not self._image:
-            raise ImageMissing(f"field `{FIELD}` is empty; send the bytes of one image")
-        return bytes(self._image)
-
-    def _begin_part(self) -> None:
-        self._field = ""
-        self._header_name = self._header_value = b""
-
-    def _extend_header_name(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
-
-    def _extend_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            _, options = parse_options_header(self._header_value.decode("latin-1"))
-            self._field = options.get(b"name", b"").decode("utf-8", "replace")
-        self._header_name = self._header_value = b""
-
-    def _end_headers(self) -> None:
-        if self._field == FIELD and FIELD in self._fields:
-            raise UploadMalformed(f"the form has field `{FIELD}` twice; send one image a request")
-        self._fields.append(self._field)
-
-    def _add_data(self, data: bytes, start: int, end: int) -> None:
-        if self._field == FIELD:
-            _check_bytes(len(self._image) + end - start, self._max_bytes)
-            self._image += data[start:end]
-
-    def _end(self) -> None:
-        self._ended = True
+async def _receive_all(receive: Receive, max_bytes: int, overhead: int, seat: Seat) -> bytes | bytearray:
+    whole: bytes | bytearray = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the connection closed before the whole image was sent")
+        chunk: bytes = message.get("body", b"")
+        _check_bytes(len(whole) + len(chunk), max_bytes + overhead, max_bytes)
+        seat.take(len(chunk))
+        if not message.get("more_body", False) and not whole:
+            # All at once, as small images come: nothing is copied.
+            return chunk
+        if not whole:
+            whole = bytearray()
+        whole += chunk
+        if not message.get("more_body", False):
+            return whole
 
 
-def _has_no_body(request: Request) -> bool:
-    return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+def _has_no_body(headers: Headers) -> bool:
+    return headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
 
 
-def _check_content_length(request: Request, limit: int, max_bytes: int) -> None:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise ImageTooLarge(_too_large(f"upload is {announced} bytes", max_bytes))
-
-
-def _check_bytes(received: int, max_bytes: int) -> None:
-    if received > max_bytes:
-        raise ImageTooLarge(_too_large("image is larger than allowed", max_bytes))
+def _check_bytes(received: int, limit: int, max_bytes: int | None = None) -> None:
+    if received > limit:
+        raise ImageTooLarge(_too_large("image is larger than allowed", limit if max_bytes is None else max_bytes))
 
 
 def _too_large(finding: str, max_bytes: int) -> str:
     return f"{finding}, limit is {max_bytes} bytes; resize the image or raise TRUSTSERVE_MAX_IMAGE_BYTES"
+
+
+def _shown(value: bytes) -> str:
+    return value[:32].decode("latin-1")

@@ -1,27 +1,50 @@
-"""The batcher alone: who gets which result, how large the batches are, who is turned away."""
+"""The batcher alone: who gets which answer, how large the batches are, what a failure costs and whom."""
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from service.batching import Batcher
-from service.errors import NotReady, Overloaded
+from service.answer import Answer
+from service.batching import Batcher, Job
+from service.decoding import Decoder
+from service.errors import AnswerInvalid, ImageUnreadable, InferenceFailed, NotReady
+from service.watchdog import Watchdog
+from tests.tiny import png
+from trust.preprocess import Preprocess
+
+SPEC = Preprocess(input_size=(1, 4, 4), mean=(0.0,), std=(1.0,), interpolation="nearest")
 
 
-class Doubler:
-    """run_batch that doubles, keeps the batches it saw, and runs the first only when told to."""
+class Networks:
+    """Trusts an image by its grey value in per cent, keeps the batches it saw, and runs the first when told to."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.go = threading.Event()
+        self.broken = False
 
-    def __call__(self, items: list[int]) -> list[int]:
-        self.batches.append(items)
+    def __call__(self, _, images):
+        greys = [int(image.mean()) for image in images]
+        self.batches.append(greys)
         assert self.go.wait(10)
-        if 13 in items:
+        if self.broken or 13 in greys:
             raise ValueError("thirteen")
-        return [2 * item for item in items]
+        return [answer(np.nan if grey == 99 else grey / 100) for grey in greys]
+
+    def probe(self) -> None:
+        if self.broken:
+            raise RuntimeError("device lost\nand more lines of it")
+
+
+def answer(trust: float) -> Answer:
+    return Answer(0, 0.9, trust, 0.5, trust >= 0.5, np.zeros(1, np.float32), None, np.zeros(1, np.float32))
+
+
+def image(grey: int, size: int = 4) -> bytes:
+    return png(np.full((size, size), grey, np.uint8))
 
 
 async def until(condition) -> None:
@@ -30,129 +53,173 @@ async def until(condition) -> None:
             await asyncio.sleep(0.001)
 
 
-def run(scenario, **options):
-    """Runs a scenario with a started batcher and gives back the batches that were run."""
-    doubler = Doubler()
+def run(scenario, watchdog=None, **options):
+    """Runs a scenario with a batcher of its own and gives back the batches that were run."""
+    networks = Networks()
 
     async def main():
-        batcher = Batcher(doubler, **{"max_batch": 4, "max_queue": 100, **options})
-        batcher.start()
-        try:
-            await scenario(batcher, doubler)
-        finally:
-            doubler.go.set()
-            await batcher.close()
+        with ThreadPoolExecutor(1) as pool:
+            decoder = Decoder(SPEC, max_pixels=10**6)
+            options.setdefault("max_batch", 4)
+            batcher = Batcher(networks, networks.probe, decoder, pool, watchdog or Watchdog(60), **options)
+            try:
+                await scenario(batcher, networks)
+            finally:
+                networks.go.set()
+                await batcher.close()
 
     asyncio.run(main())
-    return doubler.batches
+    return networks.batches
 
 
-async def submit_behind_a_running_batch(batcher, doubler, items):
-    """Tasks for the items, all queued while a batch with 0 alone runs."""
-    tasks = [asyncio.create_task(batcher.submit(0))]
-    await until(lambda: doubler.batches)
-    tasks += [asyncio.create_task(batcher.submit(item)) for item in items]
-    await until(lambda: batcher.waiting == len(items))
-    return tasks
+def submit(batcher, data: bytes):
+    return batcher.submit(Job("id", data, asyncio.get_running_loop().create_future()))
+
+
+async def submit_behind_a_running_batch(batcher, networks, greys):
+    """Futures for images of these greys, all queued while a batch with a black one alone runs."""
+    futures = [submit(batcher, image(0))]
+    await until(lambda: networks.batches)
+    return futures + [submit(batcher, image(grey)) for grey in greys]
 
 
 def test_what_queued_while_a_batch_ran_is_the_next_batch():
-    async def scenario(batcher, doubler):
-        tasks = await submit_behind_a_running_batch(batcher, doubler, [1, 2, 3])
-        doubler.go.set()
-        assert await asyncio.gather(*tasks) == [0, 2, 4, 6]
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10, 20, 30])
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(*futures)] == [0, 0.1, 0.2, 0.3]
 
-    assert run(scenario) == [[0], [1, 2, 3]]
+    assert run(scenario) == [[0], [10, 20, 30]]
 
 
 def test_no_batch_is_larger_than_allowed():
-    async def scenario(batcher, doubler):
-        tasks = await submit_behind_a_running_batch(batcher, doubler, range(1, 11))
-        doubler.go.set()
-        assert await asyncio.gather(*tasks) == [2 * i for i in range(11)]
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, range(1, 11))
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(*futures)] == [grey / 100 for grey in range(11)]
 
     assert [len(batch) for batch in run(scenario)] == [1, 4, 4, 2]
 
 
-def test_full_queue_turns_away_and_serves_again_when_it_has_room():
-    async def scenario(batcher, doubler):
-        tasks = await submit_behind_a_running_batch(batcher, doubler, [1, 2])
-        with pytest.raises(Overloaded, match="2 images are waiting, limit is 2"):
-            await batcher.submit(3)
-        doubler.go.set()
-        await asyncio.gather(*tasks)
-        assert await batcher.submit(4) == 8
+def test_image_that_nobody_waits_for_is_not_run():
+    async def scenario(batcher, networks):
+        first, gone, stays = await submit_behind_a_running_batch(batcher, networks, [10, 20])
+        gone.cancel()
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(first, stays)] == [0, 0.2]
 
-    run(scenario, max_queue=2)
+    assert run(scenario) == [[0], [20]]
 
 
-def test_cancelled_item_takes_no_place_and_leaves_the_others_alone():
-    async def scenario(batcher, doubler):
-        tasks = await submit_behind_a_running_batch(batcher, doubler, [1, 2, 3])
-        tasks[2].cancel()
-        tasks[0].cancel()  # this one is in the batch that runs
-        doubler.go.set()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(result) for result in results] == [asyncio.CancelledError, int, asyncio.CancelledError, int]
-        assert (results[1], results[3]) == (2, 6)
+def test_image_that_the_networks_fail_on_costs_the_others_of_its_batch_nothing():
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10, 13, 20])
+        networks.go.set()
+        first, ten, thirteen, twenty = await asyncio.gather(*futures, return_exceptions=True)
+        assert [first.trust, ten.trust, twenty.trust] == [0, 0.1, 0.2]
+        assert isinstance(thirteen, InferenceFailed)
 
-    assert run(scenario) == [[0], [1, 3]]
+    assert run(scenario) == [[0], [10, 13, 20], [10], [13], [20]]
 
 
-def test_failed_batch_fails_its_own_items_only():
-    async def scenario(batcher, doubler):
-        tasks = await submit_behind_a_running_batch(batcher, doubler, [13, 2])
-        doubler.go.set()
-        first, *failed = await asyncio.gather(*tasks, return_exceptions=True)
-        assert first == 0
-        assert [str(error) for error in failed] == ["thirteen", "thirteen"]
-        assert await batcher.submit(5) == 10
+def test_answer_that_is_no_number_is_none():
+    async def scenario(batcher, networks):
+        networks.go.set()
+        with pytest.raises(AnswerInvalid):
+            await submit(batcher, image(99))
+        assert (await submit(batcher, image(98))).trust == 0.98
 
     run(scenario)
 
 
-def test_results_that_do_not_match_the_items_are_an_error_not_a_hang():
-    async def main():
-        batcher = Batcher(lambda items: items[1:], max_batch=4, max_queue=4)
-        batcher.start()
-        with pytest.raises(ValueError, match="shorter"):
-            await batcher.submit(1)
-        await batcher.close()
+def test_what_is_no_image_costs_the_others_nothing():
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10])
+        broken = submit(batcher, b"no image")
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(*futures)] == [0, 0.1]
+        with pytest.raises(ImageUnreadable):
+            await broken
 
-    asyncio.run(main())
+    assert run(scenario) == [[0], [10]]
+
+
+@pytest.mark.parametrize("data", [image(40, size=300), image(40) + bytes(20_000)], ids=["pixels", "bytes"])
+def test_large_image_is_decoded_apart_and_answered_alike(data):
+    async def scenario(batcher, networks):
+        networks.go.set()
+        assert (await submit(batcher, data)).trust == 0.4
+
+    assert run(scenario) == [[40]]
+
+
+def test_large_file_that_is_no_image():
+    async def scenario(batcher, _):
+        with pytest.raises(ImageUnreadable):
+            await submit(batcher, bytes(20_000))
+
+    assert run(scenario) == []
 
 
 def test_batch_waits_for_company_when_told_to():
-    async def scenario(batcher, doubler):
-        doubler.go.set()
-        first = asyncio.create_task(batcher.submit(1))
-        await asyncio.sleep(0.01)
-        # The batch is full with the fourth, long before the ten seconds are over.
-        results = await asyncio.gather(first, *(batcher.submit(item) for item in (2, 3, 4)))
-        assert results == [2, 4, 6, 8]
+    async def scenario(batcher, networks):
+        networks.go.set()
+        futures = []
+        for grey in range(4):
+            futures.append(submit(batcher, image(grey)))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*futures)
 
-    assert run(scenario, wait_seconds=10.0) == [[1, 2, 3, 4]]
-
-
-def test_batch_that_stays_alone_runs_after_its_wait():
-    async def scenario(batcher, doubler):
-        doubler.go.set()
-        assert await batcher.submit(1) == 2
-
-    assert run(scenario, wait_seconds=0.01) == [[1]]
+    assert run(scenario, wait_seconds=5.0) == [[0, 1, 2, 3]]
 
 
-def test_closing_lets_the_running_batch_end_and_turns_the_others_away():
-    async def scenario(batcher, doubler):
-        running, waiting = await submit_behind_a_running_batch(batcher, doubler, [1])
+def test_networks_that_fail_on_any_image_are_not_asked_until_they_answer_again():
+    watchdog = Watchdog(60)
+
+    async def scenario(batcher, networks):
+        networks.broken = True
+        networks.go.set()
+        with pytest.raises(InferenceFailed):
+            await submit(batcher, image(10))
+        with pytest.raises(NotReady, match="device lost; they are tried again every"):
+            submit(batcher, image(10))
+        networks.broken = False
+        await until(lambda: watchdog.trouble() is None)
+        assert (await submit(batcher, image(10))).trust == 0.1
+
+    assert run(scenario, watchdog) == [[10], [10]]
+
+
+def test_batch_that_hangs_turns_away_and_what_waits_for_it_can_be_failed():
+    seconds = [0.0]
+    watchdog = Watchdog(30, clock=lambda: seconds[0])
+
+    async def scenario(batcher, networks):
+        first, second = await submit_behind_a_running_batch(batcher, networks, [10])
+        assert watchdog.trouble() is None
+        seconds[0] = 31
+        with pytest.raises(NotReady, match="more than 30 s"):
+            submit(batcher, image(20))
+        batcher.fail_all("it hangs")
+        for future in (first, second):
+            with pytest.raises(InferenceFailed, match="it hangs"):
+                await future
+        networks.go.set()
+        await until(lambda: watchdog.trouble() is None)
+        assert (await submit(batcher, image(30))).trust == 0.3
+
+    assert run(scenario, watchdog) == [[0], [30]]
+
+
+def test_closing_answers_what_waits_and_takes_no_more():
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10, 20])
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
-        doubler.go.set()
+        with pytest.raises(NotReady, match="stopping"):
+            submit(batcher, image(30))
+        networks.go.set()
         await closing
-        assert await running == 0
-        with pytest.raises(NotReady):
-            await waiting
-        with pytest.raises(NotReady):
-            await batcher.submit(2)
+        assert [future.result().trust for future in futures] == [0, 0.1, 0.2]
 
-    assert run(scenario) == [[0]]
+    assert run(scenario) == [[0], [10, 20]]

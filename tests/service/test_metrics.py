@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service import engine
+from service import lane
 from tests.exposition import Series, samples, series
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
 from trust.manifest import Threshold
@@ -61,7 +61,7 @@ def test_metrics_of_known_answers(serve):
 def test_every_reason_is_there_from_the_start_and_errors_are_counted(serve):
     client = serve()
     before = {key: value for key, value in scrape(client).items() if key[0] == "trust_errors_total"}
-    assert len(before) == 11
+    assert len(before) == 16
     assert set(before.values()) == {0}
     client.post("/predict", files={"image": b"no image"})
     client.post("/predict", content=b"", headers={"Content-Type": "image/png"})
@@ -116,17 +116,17 @@ def test_threshold_of_the_operator_promises_nothing(serve, own_bundle):
 def test_concurrent_requests_are_batched_and_each_gets_its_own_answer(serve, monkeypatch):
     images = [quadrants(*row) for row in np.random.default_rng(1).integers(0, 256, (24, 4))]
     first_batch_may_end = threading.Event()
-    answer_batch = engine.answer_batch
+    answer_batch = lane.answer_batch
 
     def held_back(*arguments):
         assert first_batch_may_end.wait(10)
         return answer_batch(*arguments)
 
-    monkeypatch.setattr(engine, "answer_batch", held_back)
+    monkeypatch.setattr(lane, "answer_batch", held_back)
     client = serve(max_batch=8)
     with ThreadPoolExecutor(len(images)) as callers:
         answers = [callers.submit(client.post, "/predict", files={"image": png(image)}) for image in images]
-        while scrape(client)[series("trust_queue_length")] < 16:
+        while scrape(client)[series("trust_queue_length")] < len(images):
             pass
         first_batch_may_end.set()
         for image, answer in zip(images, answers, strict=True):

@@ -64,7 +64,11 @@ def test_docs_describe_both_ways_to_send_an_image(client):
     assert client.get("/docs").status_code == 200
     operation = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert operation["requestBody"]["content"].keys() == {"multipart/form-data", "image/*"}
-    assert [parameter["name"] for parameter in operation["parameters"]] == ["probabilities", "X-Request-ID"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == [
+        "probabilities",
+        "X-Request-Timeout",
+        "X-Request-ID",
+    ]
 
 
 def test_docs_page_needs_nothing_from_outside(client):

@@ -1,10 +1,14 @@
 """Every error: its status, its problem body, its request id."""
 
+import gzip
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+import service.lane
 from tests.tiny import png, quadrants
 
 PNG = png(quadrants(200, 50, 20, 120))
@@ -156,28 +160,93 @@ def test_method_that_is_not_allowed(client):
     assert response.headers["Allow"] == "POST"
 
 
-def test_anything_unexpected_is_logged_and_not_shown(serve, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("where", "status", "kind"),
+    [("service.predict.read_image", 500, "internal"), ("service.lane.answer_batch", 503, "inference-failed")],
+)
+def test_anything_unexpected_is_logged_and_not_shown(serve, monkeypatch, caplog, where, status, kind):
     def fail(*_):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("service.engine.answer_batch", fail)
+    monkeypatch.setattr(where, fail)
     response = serve().post("/predict", files={"image": PNG}, headers={"X-Request-ID": "mine"})
-    assert_problem(response, 500, "internal", "log")
+    assert_problem(response, status, kind, "log")
     assert "secret" not in response.text
     assert "mine" in caplog.text
     assert "RuntimeError: the secret of the house" in caplog.text
 
 
-def test_full_queue_turns_images_away(serve, monkeypatch):
-    from service.errors import Overloaded
+def test_compressed_body(client):
+    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+    response = client.post("/predict", content=gzip.compress(PNG), headers=headers)
+    assert_problem(response, 415, "encoding-unsupported", "gzip")
 
-    async def full(*_):
-        raise Overloaded("256 images are waiting, limit is 256; try again shortly")
 
-    monkeypatch.setattr("service.batching.Batcher.submit", full)
-    response = serve().post("/predict", files={"image": PNG})
-    assert_problem(response, 503, "overloaded")
+@pytest.mark.parametrize("sent", ["soon", "0", "-1", "nan", "inf"])
+def test_timeout_that_is_none(client, sent):
+    response = client.post("/predict", files={"image": PNG}, headers={"X-Request-Timeout": sent})
+    assert_problem(response, 400, "parameter-invalid", "X-Request-Timeout", repr(sent))
+
+
+def test_images_in_flight_over_the_limit_of_bytes(serve):
+    response = serve(max_queue_bytes=len(PNG)).post("/predict", files={"image": PNG})
+    assert_problem(response, 503, "overloaded", f"limit is {len(PNG)}")
     assert response.headers["Retry-After"] == "1"
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Holds back every batch until it is set."""
+    may_run = threading.Event()
+    answer_batch = service.lane.answer_batch
+
+    def held_back(*arguments):
+        assert may_run.wait(20)
+        return answer_batch(*arguments)
+
+    monkeypatch.setattr(service.lane, "answer_batch", held_back)
+    yield may_run
+    may_run.set()
+
+
+def test_full_queue_turns_images_away(serve, held):
+    client = serve(max_queue=2)
+    with ThreadPoolExecutor(2) as callers:
+        waiting = [callers.submit(client.post, "/predict", files={"image": PNG}) for _ in range(2)]
+        while "trust_queue_length 2.0" not in client.get("/metrics").text:
+            pass
+        response = client.post("/predict", files={"image": PNG})
+        assert_problem(response, 503, "overloaded", "2 images are waiting")
+        assert response.headers["Retry-After"] == "1"
+        held.set()
+        assert [each.result().status_code for each in waiting] == [200, 200]
+    assert client.post("/predict", files={"image": PNG}).status_code == 200
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(("limit", "header"), [(0.1, {}), (10.0, {"X-Request-Timeout": "0.1"})])
+def test_answer_that_is_not_there_in_time(serve, limit, header):
+    response = serve(deadline_seconds=limit).post("/predict", files={"image": PNG}, headers=header)
+    assert_problem(response, 504, "deadline-exceeded", "0.1 s")
+
+
+@pytest.mark.usefixtures("held")
+def test_callers_may_not_ask_for_more_time(serve):
+    header = {"X-Request-Timeout": "1000"}
+    response = serve(deadline_seconds=0.1).post("/predict", files={"image": PNG}, headers=header)
+    assert_problem(response, 504, "deadline-exceeded", "0.1 s")
+
+
+def test_batch_that_hangs_makes_the_service_not_ready_until_it_ends(serve, held):
+    client = serve(hang_seconds=0.2)
+    assert_problem(client.post("/predict", files={"image": PNG}), 503, "inference-failed", "hangs")
+    assert_problem(client.get("/readyz"), 503, "not-ready", "0.2 s")
+    assert_problem(client.post("/predict", files={"image": PNG}), 503, "not-ready", "0.2 s")
+    assert client.get("/healthz").status_code == 200
+    held.set()
+    while client.get("/readyz").status_code != 200:
+        pass
+    assert client.post("/predict", files={"image": PNG}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/model", "/predict"])
@@ -190,7 +259,7 @@ def test_bundle_that_cannot_be_opened(serve, tmp_path, path):
 
 def test_docs_show_every_error_of_predict(client):
     responses = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]
-    assert responses.keys() == {"200", "400", "413", "415", "500", "503"}
+    assert responses.keys() == {"200", "400", "408", "413", "415", "500", "502", "503", "504"}
     for status in responses.keys() - {"200"}:
         examples = responses[status]["content"]["application/problem+json"]["examples"]
         assert {example["value"]["status"] for example in examples.values()} == {int(status)}

@@ -1,0 +1,77 @@
+"""How long an answer is waited for: not beyond the request's deadline, nor for a caller who has gone."""
+
+import asyncio
+import math
+from typing import TypeVar
+
+from starlette.types import Receive
+
+from service.errors import ClientGone, DeadlineExceeded, ParameterInvalid
+
+TIMEOUT_HEADER = "X-Request-Timeout"
+PROMPT_SECONDS = 0.05
+"""Most answers are there by then: until then nobody watches the caller, which would cost every request."""
+
+Result = TypeVar("Result")
+
+
+def seconds_allowed(asked: bytes | None, limit: float) -> float:
+    """How long this request waits: the service's limit, or less where its header asks for less.
+
+    >>> seconds_allowed(b"0.5", 10.0), seconds_allowed(b"60", 10.0), seconds_allowed(None, 10.0)
+    (0.5, 10.0, 10.0)
+
+    Raises:
+        ParameterInvalid: the header is no number of seconds above 0.
+    """
+    if asked is None:
+        return limit
+    try:
+        seconds = float(asked)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ParameterInvalid(f"{TIMEOUT_HEADER} is {asked[:32].decode('latin-1')!r}; wanted seconds, above 0")
+    return min(seconds, limit)
+
+
+async def wait_for(future: "asyncio.Future[Result]", seconds: float, receive: Receive) -> Result:
+    """The result of a future that is there in time; else the future fails, for whoever else looks at it too.
+
+    Args:
+        future: of an answer.
+        seconds: to wait, at most.
+        receive: of the request, whose body was read to its end: what comes now is that the caller has gone.
+
+    Raises:
+        DeadlineExceeded, ClientGone: it is not waited for any longer.
+        Exception: whatever the future failed with.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    watch: asyncio.Task[None] | None = None
+
+    def begin_to_watch() -> None:
+        nonlocal watch
+        watch = loop.create_task(_watch(future, deadline, seconds, receive))
+
+    timer = loop.call_later(min(PROMPT_SECONDS, seconds), begin_to_watch)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
+
+
+async def _watch(future: "asyncio.Future[Result]", deadline: float, seconds: float, receive: Receive) -> None:
+    error: Exception
+    try:
+        async with asyncio.timeout_at(deadline):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        error = ClientGone("the caller hung up before the answer was there")
+    except TimeoutError:
+        error = DeadlineExceeded(f"no answer within {seconds:g} s; try again when there is less to do")
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,47 @@
+"""From the bytes of one image to the networks' pixels."""
+
+from service.errors import ImageHasTooManyPixels, ImageUnreadable
+from trust.preprocess import ImageError, Pixels, Preprocess, TooManyPixels, decode_to_input, open_image
+
+SMALL_BYTES, SMALL_PIXELS = 16_384, 65_536
+"""What is no larger is decoded in some tens of microseconds: less than handing it to another thread and back."""
+
+
+class Decoder:
+    """Decodes for one bundle; any thread may call it.
+
+    Args:
+        spec: of the bundle's preprocessing.
+        max_pixels: of the largest image.
+    """
+
+    def __init__(self, spec: Preprocess, max_pixels: int) -> None:
+        self._spec, self._max_pixels = spec, max_pixels
+
+    def decode(self, data: bytes) -> Pixels:
+        """Pixels of one image, (H, W, C) uint8.
+
+        Raises:
+            ImageUnreadable, ImageHasTooManyPixels: it has none.
+        """
+        pixels = self._decode(data, self._max_pixels)
+        assert pixels is not None, "an image with too many pixels is not opened"
+        return pixels
+
+    def decode_small(self, data: bytes) -> Pixels | None:
+        """As `decode`, but None where the image has more pixels than are decoded at once, whatever its bytes say."""
+        return self._decode(data, SMALL_PIXELS)
+
+    def _decode(self, data: bytes, most: int) -> Pixels | None:
+        try:
+            image = open_image(data, self._max_pixels)
+            return decode_to_input(image, self._spec) if image.width * image.height <= most else None
+        except TooManyPixels as error:
+            raise ImageHasTooManyPixels(f"{error}; resize it or raise TRUSTSERVE_MAX_IMAGE_PIXELS") from error
+        except ImageError as error:
+            raise ImageUnreadable(str(error)) from error
+
+
+def takes_long(data: bytes) -> bool:
+    """Whether decoding is likely to take longer than handing it to another thread."""
+    return len(data) > SMALL_BYTES

@@ -1,0 +1,95 @@
+"""One open bundle at work: its queue and inference thread, its threshold, its monitor."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+
+from service.answer import Answer, answer_batch
+from service.batching import Batcher, Job
+from service.bundle import Bundle
+from service.decoding import Decoder
+from service.monitor.metrics import Metrics
+from service.monitor.opening import Monitor
+from service.schemas import ModelName
+from service.settings import Settings
+from service.watchdog import Watchdog
+from trust.manifest import Threshold
+from trust.preprocess import Pixels
+
+
+class Lane:
+    """Answers images with one bundle, from where it is made to `close`; made on the event loop.
+
+    Args:
+        bundle: open, and proven to answer as it did where it was exported.
+        threshold: in force.
+        monitor: of this bundle.
+        decoders: threads that decode large images.
+        settings, metrics: of the service.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        threshold: Threshold,
+        monitor: Monitor,
+        decoders: Executor,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        self.bundle, self.threshold = bundle, threshold
+        self.live = monitor.live
+        self.model = ModelName(name=bundle.manifest.name, version=bundle.manifest.version)
+        self._monitor, self._metrics = monitor, metrics
+        self._watchdog = Watchdog(settings.hang_seconds)
+        self._batcher = Batcher(
+            self._run,
+            self._probe,
+            Decoder(bundle.manifest.preprocess, settings.max_image_pixels),
+            decoders,
+            self._watchdog,
+            settings.max_batch,
+            settings.batch_wait_seconds,
+        )
+        monitor.background.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot answer now, if so."""
+        return self._watchdog.trouble()
+
+    def submit(self, request_id: str, data: bytes) -> "asyncio.Future[Answer]":
+        """Queues one encoded image; the future is of its answer.
+
+        It may fail with ImageUnreadable, ImageHasTooManyPixels, AnswerInvalid or InferenceFailed.
+
+        Raises:
+            NotReady: nothing can be answered now.
+        """
+        return self._batcher.submit(Job(request_id, data, asyncio.get_running_loop().create_future()))
+
+    def check(self) -> None:
+        """Fails what waits for a batch that hangs; to be called about once a second, on the event loop."""
+        if self._watchdog.hanging():
+            self._batcher.fail_all("the batch of this image hangs, or the one before it; try again shortly")
+
+    async def close(self) -> None:
+        """Answers what waits, sums and saves what was monitored, and stops."""
+        await self._batcher.close()
+        await self._monitor.background.close()
+        self.bundle.sessions.close()
+
+    def _run(self, request_ids: Sequence[str], images: list[Pixels]) -> Sequence[Answer]:
+        self._metrics.batch_size.observe(len(images))
+        answers = answer_batch(self.bundle, self.threshold, images)
+        # Before they are sent: no label comes earlier than its answer.
+        for request_id, answer in zip(request_ids, answers, strict=True):
+            if answer.is_finite:
+                self.live.observe(request_id, answer)
+        return answers
+
+    def _probe(self) -> None:
+        channels, height, width = self.bundle.manifest.preprocess.input_size
+        self.bundle.sessions.run(np.zeros((1, height, width, channels), np.uint8))
