@@ -28,16 +28,9 @@ def receive_of(*chunks: bytes, then: str = "the end"):
 
 
 def read(receive, seconds=5.0):
-    admission = admission or Admission(10, 10**6)
-
     async def main():
-        with admission.seat() as seat:
-            return await read_image(
-                {b"content-length": b"1", **headers},
-                receive,
-                UploadLimits(**{"bytes": 100, "seconds": 5.0, **limits}),
-                seat,
-            )
+        with Admission(10, 10**6).seat() as seat:
+            return await read_image(RAW, receive, UploadLimits(bytes=100, seconds=seconds), seat)
 
     return asyncio.run(main())
 
