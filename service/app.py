@@ -113,7 +113,7 @@ def _add_predict(app: FastAPI, settings: Settings, engine: Engine, metrics: Metr
             with_probabilities = _wants_probabilities(request)
             data = await read_image(request, settings.max_image_bytes)
             answer = await engine.answer(data)
-            engine.live.observe(request.state.request_id, answer)
+            engine.live.observe([request.state.request_id], [answer])
             captures.offer(request.state.request_id, answer, engine.bundle.manifest, data)
             prediction = _prediction(request, answer, engine, model, with_probabilities)
             return Response(prediction.model_dump_json(exclude_none=True), media_type="application/json")
@@ -150,6 +150,7 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}, tags=["service"])
     def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
+        engine.fold()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.shown), headers={"Content-Type": content_type})
 

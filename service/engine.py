@@ -10,9 +10,10 @@ from service.answer import Answer, answer_batch, threshold_in_force
 from service.batching import Batcher
 from service.bundle import Bundle, open_bundle
 from service.errors import ImageHasTooManyPixels, ImageUnreadable, NotReady, Overloaded
+from service.journal.journal import Journal
 from service.monitor.live import Live
 from service.monitor.metrics import Metrics
-from service.monitor.opening import Monitor, open_monitor
+from service.monitor.opening import Monitor, open_journal_of, open_monitor
 from service.sessions import available_cores
 from service.settings import Settings, SettingsError
 from trust.manifest import BundleError, Threshold
@@ -32,6 +33,7 @@ class Engine:
         self._metrics = metrics
         self._status = f"opening the bundle {settings.model}; try again shortly"
         self._bundle: Bundle | None = None
+        self._journal: Journal | None = None
         self._monitor: Monitor | None = None
         self._batcher: Batcher[Pixels, Answer] | None = None
         self._decoding = 0
@@ -80,7 +82,15 @@ class Engine:
                 self._bundle.sessions.close()
             if self._monitor is not None:
                 await self._monitor.background.close()
+            if self._journal is not None:
+                await asyncio.to_thread(self._journal.close)
+                self._metrics.journal(self._journal.counts)
             self._decoders.shutdown(cancel_futures=True)
+
+    def fold(self) -> None:
+        """Brings the figures up to this moment; blocks."""
+        if self._monitor is not None:
+            self._monitor.live.fold()
 
     async def answer(self, data: bytes) -> Answer:
         """The answer to one encoded image.
@@ -114,7 +124,9 @@ class Engine:
         try:
             bundle = await asyncio.to_thread(open_bundle, settings.model, settings.device, settings.session_threads)
             threshold = threshold_in_force(settings.threshold, bundle)
-            self._serve(bundle, await asyncio.to_thread(open_monitor, bundle, threshold, settings, self._metrics))
+            self._journal = await asyncio.to_thread(open_journal_of, settings)
+            monitor = await asyncio.to_thread(open_monitor, bundle, threshold, settings, self._metrics, self._journal)
+            self._serve(bundle, monitor)
         except BundleError as error:
             self._fail(f"the bundle could not be opened: {error}", error, on_failure)
         except SettingsError as error:
