@@ -142,6 +142,6 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}, tags=["service"])
     def scrape(request: Request) -> Response:
         """Metrics for Prometheus."""
-        engine.show_queue()
+        engine.refresh()
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.shown), headers={"Content-Type": content_type})

@@ -10,9 +10,10 @@ from service.admission import Admission
 from service.answer import threshold_in_force
 from service.bundle import Bundle, open_bundle
 from service.errors import NotReady
+from service.journal.journal import Journal
 from service.lane import Lane
 from service.monitor.metrics import Metrics
-from service.monitor.opening import open_monitor
+from service.monitor.opening import open_journal_of, open_monitor
 from service.sessions import available_cores
 from service.settings import Settings, SettingsError
 from trust.manifest import BundleError
@@ -33,6 +34,7 @@ class Engine:
         self._metrics = metrics
         self._status = f"opening the bundle {settings.model}; try again shortly"
         self._stopping = False
+        self._journal: Journal | None = None
         self._lane: Lane | None = None
         self._decoders = ThreadPoolExecutor(
             settings.decode_threads or min(4, available_cores()), thread_name_prefix="decode"
@@ -67,9 +69,11 @@ class Engine:
         """No longer ready from now on, but still answering."""
         self._stopping = True
 
-    def show_queue(self) -> None:
-        """Brings the queue's gauge up to date."""
-        self._metrics.queue_length.set(self.admission.waiting)
+    def refresh(self) -> None:
+        """Brings all figures up to this moment; blocks."""
+        self._show_queue()
+        if self._lane is not None:
+            self._lane.live.fold()
 
     @asynccontextmanager
     async def running(self, on_ready: OnReady | None, on_failure: OnFailure | None) -> AsyncIterator[None]:
@@ -82,6 +86,9 @@ class Engine:
             await opening
             if self._lane is not None:
                 await self._lane.close()
+            if self._journal is not None:
+                await asyncio.to_thread(self._journal.close)
+                self._metrics.journal(self._journal.counts)
             checking.cancel()
             with suppress(asyncio.CancelledError):
                 await checking
@@ -89,6 +96,7 @@ class Engine:
 
     async def _open(self, on_ready: OnReady | None, on_failure: OnFailure | None) -> None:
         try:
+            self._journal = await asyncio.to_thread(open_journal_of, self._settings)
             self._lane = await self._open_lane()
         except BundleError as error:
             self._fail(f"the bundle could not be opened: {error}", error, on_failure)
@@ -105,7 +113,7 @@ class Engine:
         settings, metrics = self._settings, self._metrics
         bundle = await asyncio.to_thread(open_bundle, settings.model, settings.device, settings.session_threads)
         threshold = threshold_in_force(settings.threshold, bundle)
-        monitor = await asyncio.to_thread(open_monitor, bundle, threshold, settings, metrics)
+        monitor = await asyncio.to_thread(open_monitor, bundle, threshold, settings, metrics, self._journal)
         return Lane(bundle, threshold, monitor, self._decoders, settings, metrics)
 
     def _fail(self, status: str, error: Exception, on_failure: OnFailure | None) -> None:
@@ -116,6 +124,9 @@ class Engine:
     async def _check_forever(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            self.show_queue()
+            self._show_queue()
             if self._lane is not None:
                 self._lane.check()
+
+    def _show_queue(self) -> None:
+        self._metrics.queue_length.set(self.admission.waiting)

@@ -85,9 +85,8 @@ class Lane:
         self._metrics.batch_size.observe(len(images))
         answers = answer_batch(self.bundle, self.threshold, images)
         # Before they are sent: no label comes earlier than its answer.
-        for request_id, answer in zip(request_ids, answers, strict=True):
-            if answer.is_finite:
-                self.live.observe(request_id, answer)
+        counted = [pair for pair in zip(request_ids, answers, strict=True) if pair[1].is_finite]
+        self.live.observe([request_id for request_id, _ in counted], [answer for _, answer in counted])
         return answers
 
     def _probe(self) -> None:

@@ -29,15 +29,6 @@ def question_answer_trust(
     return correct * confidence**reward + (1 - correct) * (1 - confidence) ** penalty
 
 
-def question_answer_trust_of_one(confidence: float, correct: float, reward: float = 1.0, penalty: float = 1.0) -> float:
-    """The same of a single answer, without numpy: for where one answer comes at a time and microseconds count.
-
-    >>> round(question_answer_trust_of_one(0.9, 0.5), 2)
-    0.5
-    """
-    return float(correct * confidence**reward + (1 - correct) * (1 - confidence) ** penalty)
-
-
 def net_trust_score(confidence: ArrayLike, correct: ArrayLike, reward: float = 1.0, penalty: float = 1.0) -> float:
     """Mean question-answer trust: classes count as often as they occur.
 

@@ -26,16 +26,22 @@ class AnswerBuffer:
         with self._lock:
             return request_id in self._arriving or request_id in self._in_writing
 
-    def add(self, answer: AnswerRecord) -> DropReason | None:
-        """Takes an answer in, or says why not: it is full, or holds an answer of this request id."""
-        request_id = answer.request_id
+    def add(self, answers: Iterable[AnswerRecord]) -> dict[DropReason, int]:
+        """Takes answers in; how many not, as it is full or holds an answer of the same request id."""
+        duplicate = full = 0
         with self._lock:
-            if request_id in self._arriving or request_id in self._in_writing:
-                return DropReason.duplicate
-            if len(self) >= self._limit:
-                return DropReason.buffer_full
-            self._arriving[request_id] = answer
-            return None
+            arriving, in_writing = self._arriving, self._in_writing
+            room = self._limit - len(self)
+            for answer in answers:
+                request_id = answer.request_id
+                if request_id in arriving or request_id in in_writing:
+                    duplicate += 1
+                elif room <= 0:
+                    full += 1
+                else:
+                    arriving[request_id] = answer
+                    room -= 1
+        return {DropReason.duplicate: duplicate, DropReason.buffer_full: full}
 
     def take(self) -> list[AnswerRecord]:
         """All there is, to be written by the one thread that does so now; it stays inside until `forget` is called."""

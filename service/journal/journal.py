@@ -1,6 +1,6 @@
 """The journal: keeps answers until their labels come, off the request path.
 
-`record` puts an answer into a bounded buffer, a thread writes the buffer out twice a second, `label` joins. A database
+`record` puts answers into a bounded buffer, a thread writes the buffer out twice a second, `label` joins. A database
 that is away, full or locked costs answers only once the buffer is full; they are counted, and nobody else notices.
 """
 
@@ -38,19 +38,17 @@ class Journal:
         """What was written and dropped since it was opened, for the metrics."""
         return JournalCounts(self._tally.written, self._tally.dropped, len(self._buffer), self._writer.is_up)
 
-    def record(self, answer: AnswerRecord) -> None:
-        """Keeps an answer: never blocks, never raises; committed within a second, or dropped and counted."""
+    def record(self, *answers: AnswerRecord) -> None:
+        """Keeps answers: never blocks, never raises; committed within a second, or dropped and counted."""
         if self._closed:
-            self._tally.drop(DropReason.closed)
+            self._tally.drop(DropReason.closed, len(answers))
             return
-        reason = self._buffer.add(answer)
-        if reason is None:
-            if len(self._buffer) == self._hurry_at:
-                self._writer.hurry()
-        elif reason is DropReason.buffer_full:
-            self._tally.drop(self._writer.trouble or reason)
-        else:
-            self._tally.drop(reason)
+        for reason, dropped in self._buffer.add(answers).items():
+            if dropped:
+                is_full = reason is DropReason.buffer_full
+                self._tally.drop((is_full and self._writer.trouble) or reason, dropped)
+        if len(self._buffer) >= self._hurry_at:
+            self._writer.hurry()
 
     def label(self, labels: Sequence[Label]) -> list[Labelled]:
         """What becomes of each label, in their order; blocks, so call it in a thread.

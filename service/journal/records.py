@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-# Not frozen: one is made in every request's way, and a frozen one takes several times as long to make.
+# Not frozen: one is made for every answer, and a frozen one takes several times as long to make.
 @dataclass(slots=True)
 class AnswerRecord:
     """What is kept of one answer until its label comes."""

@@ -16,7 +16,8 @@ from service.journal.retention import Retention, sweep
 from service.journal.tally import Tally
 
 COMMIT_SECONDS = 0.5
-"""Between two commits: half of the second that may be lost, so that the commit itself may take the other half."""
+"""Between two commits: half of the second that may be lost. A quarter of it answers may have waited for the monitor's
+fold before they came here, so that the commit itself may take the last quarter."""
 SWEEP_SECONDS = 60.0
 """Between two looks at what is past the retention."""
 

@@ -6,12 +6,21 @@ Waudby-Smith and Ramdas, "Estimating means of bounded random variables by bettin
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Stakes against the mean being as promised, as shares of the most that may be staked: small ones see small drops."""
 
 AVERAGE_RUN_LENGTH = 100_000
+
+STRIDE = 64
+"""Values that `first_alarm` takes at once. The product of so many factors, each at least 1 - 0.8, is still far above
+the smallest float."""
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 class EDetector:
@@ -79,6 +88,38 @@ class EDetector:
             sums[index] = grown = grown if grown < cap else cap
             total += grown
         return total >= cap
+
+    def first_alarm(self, xs: Floats) -> int | None:
+        """Takes values up to the one that raises the alarm: its index, or None where none does and all were taken.
+
+        As `update` of each, to rounding. With P_n the product of the factors 1 + l (mu0 - x_i) up to n, each sum is
+
+            M_n = P_n (M_0 + sum_{i <= n} 1 / P_{i-1}),   P_0 = 1,
+
+        as long as no sum is cut at the cap; before that, the alarm is on.
+
+        >>> detector = EDetector(mu0=0.9, a=100)
+        >>> detector.first_alarm(np.zeros(10))    # the third of them, see above
+        2
+
+        Raises:
+            ValueError: a value is not in [0, 1], or not a number; none was taken.
+        """
+        if not ((xs >= 0.0) & (xs <= 1.0)).all():
+            raise ValueError(f"the alarm takes numbers in [0, 1], not {xs.min()} to {xs.max()}")
+        for start in range(0, len(xs), STRIDE):
+            gaps = self.mu0 - xs[start : start + STRIDE]
+            product = np.ones((len(gaps) + 1, len(BETS)))
+            # Beyond the alarm it may grow out of all bounds.
+            with np.errstate(over="ignore"):
+                np.cumprod(1.0 + np.outer(gaps, self._stakes), axis=0, out=product[1:])
+                sums = product[1:] * (self._sums + np.cumsum(1.0 / product[:-1], axis=0))  # (STRIDE, 6)
+            on = sums.sum(axis=1) >= self._cap
+            last = int(on.argmax()) if on.any() else len(gaps) - 1
+            self._sums = np.minimum(sums[last], self._cap).tolist()
+            if on[last]:
+                return start + last
+        return None
 
     def restart(self) -> None:
         """Forgets the past; the promise counts from here."""

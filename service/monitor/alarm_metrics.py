@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
+from service.monitor.gauges import ModelGauge
 from service.monitor.labels import MODEL, ModelLabels
 
 
@@ -12,21 +13,21 @@ class AlarmMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # Each worker watches its own share of the traffic: the worst of them is what the person on call must see.
-        self._level = Gauge(
+        self._level = ModelGauge(
             "trust_alarm_level",
             "log10 of the alarm's e-statistic.",
             (*MODEL, "alarm"),
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._threshold = Gauge(
+        self._threshold = ModelGauge(
             "trust_alarm_threshold",
             "Level at which an alarm is raised, log10.",
             MODEL,
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._active = Gauge(
+        self._active = ModelGauge(
             "trust_alarm_active",
             "1 from an alarm until it is over.",
             (*MODEL, "alarm"),
@@ -35,14 +36,14 @@ class AlarmMetrics:
         )
         self._raised = Counter("trust_alarms", "Alarms raised.", (*MODEL, "alarm"), registry=registry)
         # Computed by one worker over the windows of all: the latest holds.
-        self._drift = Gauge(
+        self._drift = ModelGauge(
             "trust_drift",
             "Distance of this instance's window from the reference.",
             (*MODEL, "score", "statistic"),
             registry=registry,
             multiprocess_mode="livemostrecent",
         )
-        self._drift_threshold = Gauge(
+        self._drift_threshold = ModelGauge(
             "trust_drift_threshold",
             "Distance that sampling alone exceeds in one window of a hundred.",
             (*MODEL, "score", "statistic"),
@@ -68,3 +69,8 @@ class AlarmMetrics:
         self._drift.labels(*model, score, statistic).set(value)
         if threshold is not None:
             self._drift_threshold.labels(*model, score, statistic).set(threshold)
+
+    def retire(self, model: ModelLabels) -> None:
+        """Takes a model's gauges away."""
+        for gauge in (self._level, self._threshold, self._active, self._drift, self._drift_threshold):
+            gauge.retire(model)

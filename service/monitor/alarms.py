@@ -2,15 +2,17 @@
 
 import json
 import math
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from service.answer import Answer
+import numpy as np
+
 from service.monitor.estimates import ratio_estimate
 from service.monitor.novelty import NoveltyReference
 from service.monitor.schemas import Alarm
 from service.monitor.watch import LabelWatch, Watch
-from service.monitor.window import Sums
+from service.monitor.window import Floats, Observations, Sums
 from trust.manifest import ReferenceSummary, Threshold
 
 WATCHES = {
@@ -24,7 +26,7 @@ ANSWERS_A_BLOCK, LABELS_A_BLOCK = 1000, 100
 
 
 class Alarms:
-    """All alarms of one worker.
+    """All alarms of one worker; any thread may call them.
 
     Args:
         summary, reference: of the bundle; the answers to its reference images, summed.
@@ -44,6 +46,8 @@ class Alarms:
         run_length: int,
     ) -> None:
         self._run_length = run_length
+        # Answers and labels come from several threads, and no half of a state is saved.
+        self._lock = threading.Lock()
 
         def watch(name: str, mu0: float, kind: type[Watch] = Watch, block: int = ANSWERS_A_BLOCK) -> Watch | None:
             # A mean that cannot fall below its least value cannot be watched.
@@ -65,26 +69,32 @@ class Alarms:
         """Level at which an alarm is raised, log10."""
         return math.log10(self._run_length)
 
-    def observe(self, answer: Answer, p_value: float | None, now: float) -> list[str]:
-        """Takes one answer; names the alarms that it raises."""
-        raised = []
-        if self._trust is not None and self._trust.update(answer.trust, now):
-            raised.append(self._trust.name)
-        if self._untrusted is not None and self._untrusted.update(float(answer.trusted), now):
-            raised.append(self._untrusted.name)
-        if self._input is not None and p_value is not None and self._input.update(p_value, now):
-            raised.append(self._input.name)
+    def observe(self, observations: Observations) -> list[str]:
+        """Takes answers in their order; names the alarms that they raise, once for each time."""
+        measured = ~np.isnan(observations.p_value)
+        shown: list[tuple[Watch | None, Floats, Floats]] = [
+            (self._trust, observations.trust, observations.at),
+            (self._untrusted, observations.trusted.astype(float), observations.at),
+            (self._input, observations.p_value[measured], observations.at[measured]),
+        ]
+        raised: list[str] = []
+        with self._lock:
+            for watch, values, at in shown:
+                if watch is not None:
+                    raised += [watch.name] * watch.update_many(values, at)
         return raised
 
     def observe_label(self, correct: bool, trusted: bool, sampling_probability: float, now: float) -> list[str]:
         """Takes one labelled answer; names the alarms that it raises."""
         watch = self._correctness
-        if watch is None or not trusted or not watch.update_labelled(correct, sampling_probability, now):
+        if watch is None or not trusted:
             return []
-        return [watch.name]
+        with self._lock:
+            return [watch.name] if watch.update_labelled(correct, sampling_probability, now) else []
 
     def to_json(self) -> str:
-        return json.dumps({name: watch.state_dict() for name, watch in self.watches.items()})
+        with self._lock:
+            return json.dumps({name: watch.state_dict() for name, watch in self.watches.items()})
 
     def restore(self, saved: str) -> None:
         """Goes on where `to_json` left off; an alarm that is new, or promises something else now, begins anew.

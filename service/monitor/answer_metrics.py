@@ -7,10 +7,15 @@ from the squares. All of them add up over workers, replicas and time.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter
 
-from service.answer import Answer
+from service.monitor.histogram import BulkHistogram
 from service.monitor.labels import DECISIONS, MODEL, UNIT_BINS, ModelLabels
+from service.monitor.window import Observations, Sums
+
+UNOBSERVED = ("full", "failed")
+"""Why an answer is missing from the figures: they came faster than the fold takes them, or it could not count them."""
 
 
 class AnswerMetrics:
@@ -20,8 +25,8 @@ class AnswerMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, (*MODEL, *labels), registry=registry)
 
-        def histogram(name: str, text: str) -> Histogram:
-            return Histogram(name, text, (*MODEL, "decision"), buckets=UNIT_BINS, registry=registry)
+        def histogram(name: str, text: str) -> BulkHistogram:
+            return BulkHistogram(name, text, (*MODEL, "decision"), buckets=UNIT_BINS, registry=registry)
 
         self.predictions = counter("trust_predictions", "Answers, by decision.", "decision")
         self.trust = histogram("trust_probability", "Calibrated P(the answer is correct).")
@@ -35,6 +40,7 @@ class AnswerMetrics:
         )
         self.p_values = counter("trust_novelty_p_value_sum", "Sum of p-values of novelty; mean 1/2 where all is usual.")
         self.p_value_answers = counter("trust_novelty_answers", "Answers that have a p-value of novelty.")
+        self.unobserved = counter("trust_unobserved", "Answers missing from these figures, by reason.", "reason")
         self.class_predictions = counter(
             "trust_class_predictions", "Answers, by predicted class and decision.", "predicted", "decision"
         )
@@ -47,12 +53,12 @@ class AnswerMetrics:
 
 
 class AnswerSeries:
-    """The series of one model, found once: `observe` stands in every request's way and looks nothing up.
+    """The series of one model, found once.
 
     Args:
         families: what they belong to.
         model: name and version; each of its series is there at once, at 0.
-        classes: label value of each class, by class index.
+        classes: label values of the classes that are told apart, in the order of `Observations.class_index`.
     """
 
     def __init__(self, families: AnswerMetrics, model: ModelLabels, classes: Sequence[str]) -> None:
@@ -77,31 +83,42 @@ class AnswerSeries:
         self._question_answer_squares = families.question_answer_squares.labels(*model)
         self._p_values = families.p_values.labels(*model)
         self._p_value_answers = families.p_value_answers.labels(*model)
+        for reason in UNOBSERVED:
+            families.unobserved.labels(*model, reason)
 
-    def observe(self, answer: Answer, question_answer: float, p_value: float | None) -> None:
-        """Counts one answer."""
-        trust = answer.trust
-        decision = self._by_decision[answer.trusted]
-        decision.predictions.inc()
-        decision.trust.observe(trust)
-        decision.confidence.observe(answer.confidence)
-        self._trust_squares.inc(trust * trust)
-        self._question_answer.inc(question_answer)
-        self._question_answer_squares.inc(question_answer * question_answer)
-        predicted = self._by_class[answer.class_index]
-        predicted.predictions[answer.trusted].inc()
-        predicted.trust.inc(trust)
-        predicted.question_answer.inc(question_answer)
-        if p_value is not None:
-            self._p_values.inc(p_value)
-            self._p_value_answers.inc()
+    def observe(self, observations: Observations) -> None:
+        """Counts answers: each series is added to once, however many there are."""
+        sums = Sums.of(len(self._by_class), observations)
+        for trusted, series in self._by_decision.items():
+            chosen = observations.trusted == trusted
+            series.predictions.inc(int(chosen.sum()))
+            series.trust.observe_many(observations.trust[chosen])
+            series.confidence.observe_many(observations.confidence[chosen])
+        self._trust_squares.inc(sums.total("trust_squares"))
+        self._question_answer.inc(sums.total("question_answer"))
+        self._question_answer_squares.inc(sums.total("question_answer_squares"))
+        count, total = sums.p_values.tolist()
+        self._p_value_answers.inc(count)
+        self._p_values.inc(total)
+        self._count_classes(sums)
+
+    def _count_classes(self, sums: Sums) -> None:
+        answers = {trusted: sums.by_class("answers", trusted) for trusted in DECISIONS}
+        trust, question_answer = sums.by_class("trust"), sums.by_class("question_answer")
+        # Only those that came: there may be a thousand classes.
+        for index in np.flatnonzero(sums.by_class("answers")).tolist():
+            predicted = self._by_class[index]
+            for trusted, counter in predicted.predictions.items():
+                counter.inc(float(answers[trusted][index]))
+            predicted.trust.inc(float(trust[index]))
+            predicted.question_answer.inc(float(question_answer[index]))
 
 
 @dataclass(frozen=True, slots=True)
 class _DecisionSeries:
     predictions: Counter
-    trust: Histogram
-    confidence: Histogram
+    trust: BulkHistogram
+    confidence: BulkHistogram
 
 
 @dataclass(frozen=True, slots=True)

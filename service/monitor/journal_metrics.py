@@ -1,5 +1,7 @@
 """How the journal fares; it belongs to the process, not to a model."""
 
+import threading
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.journal.records import JournalCounts
@@ -22,16 +24,20 @@ class JournalMetrics:
         )
         # Without a journal, nothing is lost.
         self._up.set(1)
+        # Each open bundle's monitor keeps them up to date.
+        self._lock = threading.Lock()
         self._seen: dict[str, int] = {}
 
     def journal(self, counts: JournalCounts) -> None:
-        """Catches up with a journal; to be called about once a second, by one thread."""
-        self._written.inc(self._grown("written", counts.written))
-        for reason, total in counts.dropped.items():
-            self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
-        self._up.set(counts.up)
+        """Catches up with a journal; to be called about once a second."""
+        with self._lock:
+            self._written.inc(self._grown("written", counts.written))
+            for reason, total in counts.dropped.items():
+                self._dropped.labels(reason).inc(self._grown(f"dropped {reason}", total))
+            self._up.set(counts.up)
 
     def _grown(self, name: str, total: int) -> int:
-        growth = total - self._seen.get(name, 0)
-        self._seen[name] = total
-        return growth
+        seen = self._seen.get(name, 0)
+        # Counts that were read earlier may come later.
+        self._seen[name] = max(seen, total)
+        return self._seen[name] - seen

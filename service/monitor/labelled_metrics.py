@@ -47,7 +47,6 @@ class LabelledMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, (*MODEL, *labels), registry=registry)
 
-        self._classes: Sequence[str] = ()
         self._feedback = counter("trust_feedback", "Labels sent, by what became of them.", "outcome")
         self._answers = counter(
             "trust_labelled", "Answers with a target, by decision and correctness.", "decision", "correct"
@@ -92,7 +91,6 @@ class LabelledMetrics:
             model: name and version.
             classes: label value of each class, by class index.
         """
-        self._classes = classes
         for outcome in OUTCOMES:
             self._feedback.labels(*model, outcome)
         for correct in CORRECT.values():
@@ -122,8 +120,8 @@ class LabelledMetrics:
         """Counts what became of one label that was sent."""
         self._feedback.labels(*model, outcome).inc()
 
-    def labelled(self, answer: LabelledAnswer) -> None:
-        """Counts one accepted label."""
+    def labelled(self, answer: LabelledAnswer, classes: Sequence[str]) -> None:
+        """Counts one accepted label; classes as in `show`, of the bundle among whose names the label was looked up."""
         model = (answer.model, answer.version)
         correct = CORRECT[answer.correct]
         q, q_estimate, w = answer.question_answer, answer.question_answer_estimate, answer.weight
@@ -139,10 +137,11 @@ class LabelledMetrics:
         self._weight_squared.labels(*model).inc(w**2 * q)
         self._weight_squared_estimate.labels(*model).inc(w**2 * q_estimate)
         self._weight_squared_rectifier_squares.labels(*model).inc((w * (q - q_estimate)) ** 2)
-        target = self._class_label(answer.target)
+        target = _class_label(classes, answer.target)
         self._class_answers.labels(*model, target, correct).inc()
         self._class_question_answer.labels(*model, target).inc(q)
         self._lag.labels(*model).observe(answer.lag_seconds)
 
-    def _class_label(self, index: int) -> str:
-        return self._classes[index] if index < len(self._classes) else OTHER
+
+def _class_label(classes: Sequence[str], index: int) -> str:
+    return classes[index] if index < len(classes) else OTHER

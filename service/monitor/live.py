@@ -1,7 +1,7 @@
 """The live monitor of one bundle: takes every answer and every label; what is heavy happens beside the requests."""
 
 import logging
-import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,26 +10,30 @@ from typing import Literal
 from service.answer import Answer
 from service.errors import JournalOff, JournalUnavailable
 from service.journal.journal import Journal
-from service.journal.records import AnswerRecord, JournalAway, Label, Labelled, LabelledColumns, Outcome
+from service.journal.records import JournalAway, Label, Labelled, LabelledColumns, Outcome
+from service.monitor.fold import Fold
+from service.monitor.intake import Batch, Intake
 from service.monitor.labelled_metrics import LabelledAnswer
 from service.monitor.memory import Memory
-from service.monitor.metrics import Metrics
+from service.monitor.model_metrics import ModelMetrics
 from service.monitor.report import monitor_report, window_seconds
 from service.monitor.schemas import MonitorReport, Span
 from service.monitor.subject import Subject
-from service.monitor.window import Observation
-from trust.score import question_answer_trust_of_one
+from trust.score import question_answer_trust
 
 _logger = logging.getLogger("trustserve")
 
 
 class Live:
-    """Takes answers on the event loop, and labels in threads: all but `observe` blocks.
+    """Takes answers and labels, from any thread: all but `observe` blocks.
+
+    An answer is taken in at once and counted by the next `fold`: several times a second in the background, and before
+    figures are read or labels taken, so that nobody sees the difference.
 
     Args:
         subject: what is monitored.
         memory: of its windows and alarms.
-        metrics: that know the bundle already.
+        metrics: of the bundle.
         journal: where answers wait for labels; None: there is none.
         minimum: fewest answers, or labels, that a figure rests on.
         clock: seconds since the epoch.
@@ -39,23 +43,34 @@ class Live:
         self,
         subject: Subject,
         memory: Memory,
-        metrics: Metrics,
+        metrics: ModelMetrics,
         journal: Journal | None,
         minimum: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._subject, self._memory, self._metrics, self._journal = subject, memory, metrics, journal
         self._minimum, self._clock = minimum, clock
-        self._alarms, self._novelty = memory.alarms, subject.novelty
         self._model, self._version = subject.manifest.name, subject.manifest.version
-        self._last_class = len(subject.names) - 1
+        self._intake = Intake()
+        self._fold = Fold(subject, memory, metrics, journal)
+        self._folding = threading.Lock()
 
-    def observe(self, request_id: str, answer: Answer) -> None:
-        """Takes one answer: never blocks, and whatever goes wrong here costs the caller nothing."""
-        try:
-            self._observe(request_id, answer)
-        except Exception:
-            _logger.exception("the answer to request %s is not counted", request_id)
+    def observe(self, request_ids: Sequence[str], answers: Sequence[Answer]) -> None:
+        """Takes the answers of one batch, before they are sent; neither blocks nor raises.
+
+        Args:
+            request_ids, answers: (N,) each, in the same order; not changed afterwards.
+        """
+        self._intake.add(Batch(self._clock(), request_ids, answers))
+
+    def fold(self) -> None:
+        """Counts what was taken, all of it that `observe` had before the call; does not raise."""
+        with self._folding:
+            batches, dropped = self._intake.take()
+            if dropped:
+                self._metrics.unobserved("full", dropped)
+                _logger.warning("%d answers came faster than they could be counted, and are not", dropped)
+            self._fold.add(batches, self._clock())
 
     def label(self, labels: Sequence[Label]) -> list[Labelled]:
         """What becomes of each label, in their order; accepted ones count from now on.
@@ -65,6 +80,7 @@ class Live:
         """
         if self._journal is None:
             raise JournalOff("answers are not kept for labels: TRUSTSERVE_JOURNAL is off; set it to a database")
+        self.fold()
         try:
             results = self._journal.label(labels)
         except JournalAway as error:
@@ -86,42 +102,13 @@ class Live:
         Raises:
             ParameterInvalid: that is no window.
         """
-        seconds, now = window_seconds(asked), self._clock()
+        seconds = window_seconds(asked)
+        self.fold()
+        now = self._clock()
         sums, since = self._memory.sums(seconds, now)
         span = Span(window=asked, since=datetime.fromtimestamp(since, UTC), until=datetime.fromtimestamp(now, UTC))
-        alarms = self._alarms.report(self._memory.other_alarms())
+        alarms = self._memory.alarms.report(self._memory.other_alarms())
         return monitor_report(self._subject, span, sums, self._labelled(since, now), alarms, self._minimum)
-
-    def _observe(self, request_id: str, answer: Answer) -> None:
-        subject, now = self._subject, self._clock()
-        trust, confidence = answer.trust, answer.confidence
-        question_answer = question_answer_trust_of_one(confidence, trust, subject.reward, subject.penalty)
-        p_value = None
-        if self._novelty is not None and answer.novelty is not None:
-            p_value = self._novelty.p_value(answer.novelty)
-        self._metrics.observe(answer, question_answer, p_value)
-        row = min(answer.class_index, self._last_class)
-        noted = math.nan if p_value is None else p_value
-        self._memory.append(Observation(now, row, answer.trusted, trust, confidence, question_answer, noted))
-        for name in self._alarms.observe(answer, p_value, now):
-            self._raise(name)
-        if self._journal is not None:
-            self._journal.record(
-                AnswerRecord(
-                    request_id=request_id,
-                    answered_at=now,
-                    model=self._model,
-                    version=self._version,
-                    class_index=answer.class_index,
-                    confidence=confidence,
-                    trust=trust,
-                    threshold=answer.threshold,
-                    trusted=answer.trusted,
-                    question_answer_estimate=question_answer,
-                    head_inputs=answer.head_inputs.tobytes(),
-                    novelty=answer.novelty,
-                )
-            )
 
     def _count(self, labelled: Labelled) -> None:
         label, answer, subject = labelled.label, labelled.answer, self._subject
@@ -136,18 +123,18 @@ class Live:
                 trusted=answer.trusted,
                 trust=answer.trust,
                 confidence=answer.confidence,
-                question_answer=question_answer_trust_of_one(
-                    answer.confidence, correct, subject.reward, subject.penalty
+                question_answer=float(
+                    question_answer_trust(answer.confidence, correct, subject.reward, subject.penalty)
                 ),
                 question_answer_estimate=answer.question_answer_estimate,
                 weight=1 / label.sampling_probability,
                 lag_seconds=max(0.0, labelled.received_at - answer.answered_at),
             )
         )
-        if (answer.model, answer.version) == (self._model, self._version) and self._alarms.observe_label(
-            correct, answer.trusted, label.sampling_probability, self._clock()
-        ):
-            self._raise("correctness")
+        if (answer.model, answer.version) == (self._model, self._version):
+            probability = label.sampling_probability
+            raised = self._memory.alarms.observe_label(correct, answer.trusted, probability, self._clock())
+            self._fold.show_raised(raised)
 
     def _labelled(self, since: float, until: float) -> LabelledColumns | Literal["journal off", "journal away"]:
         if self._journal is None:
@@ -157,11 +144,3 @@ class Live:
         except JournalAway as error:
             _logger.warning("the journal cannot be read: %s", error)
             return "journal away"
-
-    def _raise(self, name: str) -> None:
-        watch = self._alarms.watches[name]
-        self._metrics.alarm_raised(name)
-        self._metrics.alarm(name, watch.level, watch.active)
-        _logger.warning(
-            "alarm %s of %s %s: its watched mean fell below %.4f", name, self._model, self._version, watch.mu0
-        )

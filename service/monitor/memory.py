@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from service.monitor.alarms import Alarms
 from service.monitor.state import Arrays, StateFile
-from service.monitor.window import Observation, Sums, Window
+from service.monitor.window import Observations, Sums, Window
 
 SAVE_SECONDS = 5.0
 SAVING_SHARE = 0.01
@@ -36,7 +35,6 @@ class Memory:
         self._new_alarms = new_alarms
         self.alarms = new_alarms()
         self._window = Window(classes)
-        self._pending: deque[Observation] = deque()
         self._lock = threading.Lock()
         self._file = _open(folder)
         self._next_save = time.monotonic() + SAVE_SECONDS
@@ -44,20 +42,13 @@ class Memory:
         if self._file is not None:
             self._load(self._file)
 
-    def append(self, observation: Observation) -> None:
-        """Takes one answer; it is summed later, by another thread."""
-        self._pending.append(observation)
-
-    def fold(self, now: float) -> None:
-        """Sums what was taken since the last time."""
+    def add(self, observations: Observations, now: float) -> None:
+        """Sums answers."""
         with self._lock:
-            # Nobody else takes from it, and what comes meanwhile stays for the next time.
-            observations = [self._pending.popleft() for _ in range(len(self._pending))]
             self._window.add(observations, now)
 
     def sums(self, span_seconds: float, now: float) -> tuple[Sums, float]:
         """Sums of the last `span_seconds` over all workers, and since when they are."""
-        self.fold(now)
         with self._lock:
             total, since = self._window.sums(span_seconds, now)
         for arrays in self._siblings():
@@ -78,20 +69,20 @@ class Memory:
                 continue
             yield alarms
 
-    def save_if_due(self, alarms: str) -> None:
+    def save_if_due(self) -> None:
         """Saves every few seconds."""
         if time.monotonic() >= self._next_save:
-            self.save(alarms)
+            self.save()
 
-    def save(self, alarms: str) -> None:
-        """Saves the window, and the alarms as `Alarms.to_json` has them; what cannot be written is said once."""
+    def save(self) -> None:
+        """Saves the window and the alarms; what cannot be written is said once."""
         if self._file is None:
             return
         with self._lock:
             arrays = self._window.arrays()
         started = time.monotonic()
         try:
-            self._file.save(arrays | {"alarms": np.array(alarms)})
+            self._file.save(arrays | {"alarms": np.array(self.alarms.to_json())})
             self._failing = False
         except OSError as error:
             if not self._failing:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.bundle import Bundle
-from service.journal.journal import open_journal
+from service.journal.journal import Journal, open_journal
 from service.monitor.background import Background
 from service.monitor.live import Live
 from service.monitor.memory import Memory
@@ -16,33 +16,39 @@ from trust.manifest import Threshold
 
 @dataclass(frozen=True)
 class Monitor:
-    """What takes answers and labels, and what works beside the requests."""
+    """What takes the answers and labels of a bundle, and what works beside the requests."""
 
     live: Live
     background: Background
 
 
-def open_monitor(bundle: Bundle, threshold: Threshold, settings: Settings, metrics: Metrics) -> Monitor:
-    """The monitor of a bundle that is about to answer; blocks.
+def open_journal_of(settings: Settings) -> Journal | None:
+    """The journal, one for the whole app, or None where the settings want none; blocks. Who opens it closes it.
+
+    Raises:
+        SettingsError: the journal's URL is of no database that it can use.
+    """
+    if settings.journal_url is None:
+        return None
+    try:
+        return open_journal(settings.journal_url, settings.journal_days, settings.journal_rows, settings.journal_buffer)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}JOURNAL cannot be used: {error}") from error
+
+
+def open_monitor(
+    bundle: Bundle, threshold: Threshold, settings: Settings, metrics: Metrics, journal: Journal | None
+) -> Monitor:
+    """The monitor of a bundle that is about to answer, beside those of other bundles; blocks.
 
     Raises:
         BundleError: the bundle's reference cannot be read.
-        SettingsError: the journal's URL is of no database that it can use.
     """
-    metrics.describe(bundle, threshold)
     subject = Subject.of(bundle, threshold, settings)
-    journal = None
-    if settings.journal_url is not None:
-        try:
-            journal = open_journal(
-                settings.journal_url, settings.journal_days, settings.journal_rows, settings.journal_buffer
-            )
-        except ValueError as error:
-            raise SettingsError(f"{PREFIX}JOURNAL cannot be used: {error}") from error
+    model_metrics = metrics.of(bundle, threshold)
     # What gives the sums and alarms their meaning, beside the bundle.
     digest = state_digest(bundle, settings.reward, settings.penalty, settings.threshold, len(subject.names))
     memory = Memory(settings.state / digest, len(subject.names), subject.new_alarms)
     minimum = settings.monitor_minimum
-    return Monitor(
-        Live(subject, memory, metrics, journal, minimum), Background(subject, memory, metrics, journal, minimum)
-    )
+    live = Live(subject, memory, model_metrics, journal, minimum)
+    return Monitor(live, Background(live, metrics, subject, memory, model_metrics, journal, minimum))

@@ -5,14 +5,16 @@ where it was. So no counter drops, and files do not pile up. Gauges tell of a li
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import prometheus_client.values
-from prometheus_client import CollectorRegistry, PlatformCollector
+from prometheus_client import CollectorRegistry, Metric, PlatformCollector
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.values import MultiProcessValue
 
+from service.monitor.gauges import without_retired
 from service.monitor.process_metrics import WorkerProcesses, process_file
 
 
@@ -43,7 +45,14 @@ def leave(pool: Pool) -> None:
 def pooled_registry(pool: Pool) -> CollectorRegistry:
     """What to show for all workers together."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(pool.folder))  # type: ignore[no-untyped-call]
+    _Workers(registry, str(pool.folder))  # type: ignore[no-untyped-call]
     PlatformCollector(registry=registry)
     registry.register(WorkerProcesses(pool.folder))
     return registry
+
+
+class _Workers(MultiProcessCollector):
+    """The library's, which shows no gauge of a model that no worker has open."""
+
+    def collect(self) -> Iterable[Metric]:
+        return without_retired(super().collect())  # type: ignore[no-untyped-call]

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
+from service.monitor.gauges import ModelGauge
 from service.monitor.labels import MODEL, UNIT_BINS, ModelLabels
 from trust.manifest import ReferenceSummary, Threshold
 
@@ -19,12 +20,12 @@ SCORES = ("trust", "confidence")
 
 
 class ReferenceMetrics:
-    """Gauges that stand still while a bundle serves."""
+    """Gauges that stand still while a bundle serves, and go away with it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
+        def gauge(name: str, text: str, *labels: str) -> ModelGauge:
             # Every worker serves the same bundle and shows the same value: their maximum is that value.
-            return Gauge(name, text, (*MODEL, *labels), registry=registry, multiprocess_mode="livemax")
+            return ModelGauge(name, text, (*MODEL, *labels), registry=registry, multiprocess_mode="livemax")
 
         self._statistics = gauge("trust_reference", "Figures of the bundle's reference images.", "statistic")
         self._cumulative_shares = gauge(
@@ -70,6 +71,11 @@ class ReferenceMetrics:
         for statistic, value in promised.items():
             if value is not None:
                 self._promise.labels(*model, statistic).set(value)
+
+    def retire(self, model: ModelLabels) -> None:
+        """Takes a model's gauges away."""
+        for gauge in (self._statistics, self._cumulative_shares, self._class_shares, self._promise):
+            gauge.retire(model)
 
 
 def cumulative_shares(scores: ArrayLike) -> list[float]:

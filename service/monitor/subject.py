@@ -11,7 +11,7 @@ from service.bundle import Bundle, read_reference
 from service.monitor.alarms import Alarms
 from service.monitor.labels import OTHER
 from service.monitor.novelty import NoveltyReference
-from service.monitor.window import Sums
+from service.monitor.window import Observations, Sums
 from service.settings import Settings
 from trust.head import decide
 from trust.manifest import REFERENCE, BundleError, Manifest, Threshold
@@ -52,22 +52,22 @@ class Subject:
             raise BundleError(f"{bundle.path / REFERENCE} lacks {sorted(absent)}; export the bundle again")
         trust, confidence = rows["trust"].astype(float), rows["confidence"].astype(float)
         predicted = rows["predicted"].astype(int)
-        columns = [
-            np.zeros(len(trust)),
-            np.minimum(predicted, len(names) - 1),
-            decide(trust, threshold.of(predicted)),
-            trust,
-            confidence,
-            question_answer_trust(confidence, trust, settings.reward, settings.penalty),
-            np.full(len(trust), math.nan),
-        ]
+        observations = Observations(
+            at=np.zeros(len(trust)),
+            class_index=np.minimum(predicted, len(names) - 1),
+            trusted=decide(trust, threshold.of(predicted)),
+            trust=trust,
+            confidence=confidence,
+            question_answer=question_answer_trust(confidence, trust, settings.reward, settings.penalty),
+            p_value=np.full(len(trust), math.nan),
+        )
         return cls(
             manifest=bundle.manifest,
             threshold=threshold,
             reward=settings.reward,
             penalty=settings.penalty,
             names=names,
-            reference=Sums.of(len(names), np.column_stack(columns)),
+            reference=Sums.of(len(names), observations),
             novelties=tuple(rows["novelty"].tolist()) if "novelty" in rows else (),
             tolerated_drop=settings.tolerated_drop,
             run_length=settings.alarm_run_length,

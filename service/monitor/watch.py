@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.monitor.alarm import EDetector
+from service.monitor.alarm import EDetector, Floats
 
 
 class Watch:
@@ -55,6 +55,31 @@ class Watch:
             return False
         self.active, self.raised_at = True, now
         return True
+
+    def update_many(self, xs: Floats, at: Floats) -> int:
+        """Takes values in their order; how often they raise the alarm. As `update` of each, and far cheaper.
+
+        Args:
+            xs: (N,) in [0, 1].
+            at: (N,) seconds since the epoch.
+        """
+        raised = taken = 0
+        while taken < len(xs):
+            if self.active:
+                block = xs[taken : taken + self._block - self._count]
+                self._sum += float(block.sum())
+                self._count += len(block)
+                taken += len(block)
+                if self._count == self._block:
+                    self._end_block()
+                continue
+            first = self._detector.first_alarm(xs[taken:])
+            if first is None:
+                break
+            self.active, self.raised_at = True, float(at[taken + first])
+            taken += first + 1
+            raised += 1
+        return raised
 
     def _end_block(self) -> None:
         if self._sum >= self._detector.mu0 * self._block:

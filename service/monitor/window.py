@@ -4,7 +4,7 @@ An answer is added to one bucket of every ring; a span is read from the finest r
 kept of a bucket are sums, so that workers and buckets add up, and no single answer remains.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,16 +21,16 @@ BINS = 20
 Floats = NDArray[np.float64]
 
 
-class Observation(NamedTuple):
-    """One answer as the monitor keeps it until it is summed."""
+class Observations(NamedTuple):
+    """Answers as the monitor counts them, in the order in which they were given: (N,) each."""
 
-    at: float  # seconds since the epoch
-    class_index: int
-    trusted: bool
-    trust: float
-    confidence: float
-    question_answer: float  # expected, without a target
-    p_value: float  # of its novelty; NaN where there is none
+    at: Floats  # seconds since the epoch
+    class_index: NDArray[np.int64]  # predicted, among the classes that are told apart
+    trusted: NDArray[np.bool_]
+    trust: Floats
+    confidence: Floats
+    question_answer: Floats  # expected, without a target
+    p_value: Floats  # of its novelty; NaN where there is none
 
 
 class Sums:
@@ -66,17 +66,17 @@ class Sums:
         return (len(cls.MEASURES) * 2 * classes, BINS, BINS, BINS * classes, 2)
 
     @classmethod
-    def of(cls, classes: int, columns: Floats) -> "Sums":
-        """Sums over answers, columns (N, 7) as in `Observation`."""
+    def of(cls, classes: int, observations: Observations) -> "Sums":
+        """Sums over answers."""
         sums = cls(classes)
-        _, class_index, trusted, trust, confidence, question_answer, p_value = columns.T
-        cell = (trusted * classes + class_index).astype(int)
+        _, class_index, trusted, trust, confidence, question_answer, p_value = observations
+        cell = trusted * classes + class_index
         addends = (None, trust, trust**2, question_answer, question_answer**2, confidence, confidence**2)
         for measure, addend in zip(sums.measures, addends, strict=True):
             measure[:] = np.bincount(cell, addend, minlength=2 * classes).reshape(2, classes)
         sums.trust_bins[:] = np.bincount(_bins(trust), minlength=BINS)
         sums.confidence_bins[:] = np.bincount(_bins(confidence), minlength=BINS)
-        cell = (class_index * BINS).astype(int) + _bins(question_answer)
+        cell = class_index * BINS + _bins(question_answer)
         sums.question_answer_bins[:] = np.bincount(cell, minlength=BINS * classes).reshape(classes, BINS)
         measured = p_value[~np.isnan(p_value)]
         sums.p_values[:] = len(measured), measured.sum()
@@ -104,16 +104,16 @@ class Window:
         self._classes = classes
         self._rings: dict[int, dict[int, Floats]] = {seconds: {} for seconds, _ in RINGS}
 
-    def add(self, observations: Iterable[Observation], now: float) -> None:
+    def add(self, observations: Observations, now: float) -> None:
         """Adds answers, and forgets what is out of reach.
 
         A clock that was wrong leaves buckets in the future: they are forgotten as soon as they are as far away as the
         oldest, so that what is kept stays bounded whatever the clock does.
         """
-        columns = np.array([*observations], float).reshape(-1, len(Observation._fields))
-        finest = columns[:, 0] // SHORTEST_SECONDS
+        finest = observations.at // SHORTEST_SECONDS
         for number in np.unique(finest):
-            addend = Sums.of(self._classes, columns[finest == number]).values
+            chosen = finest == number
+            addend = Sums.of(self._classes, Observations(*(column[chosen] for column in observations))).values
             for seconds, ring in self._rings.items():
                 bucket = int(number * SHORTEST_SECONDS // seconds)
                 ring[bucket] = ring[bucket] + addend if bucket in ring else addend.copy()

@@ -226,7 +226,7 @@ def test_window_of_images_unlike_the_reference_drifted(serve):
 
 
 def test_drift_is_shown_to_prometheus_from_beside_the_requests(serve, monkeypatch):
-    monkeypatch.setattr("service.monitor.background.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("service.monitor.background.FOLD_SECONDS", 0.02)
     client = serve(monitor_minimum=5)
     ask(client, *[SURE] * 5)
     eventually(lambda: any(name == "trust_drift" for name, _ in scrape(client)))
@@ -271,6 +271,7 @@ def test_alarm_is_raised_logged_and_counted_once(serve, caplog):
     client = serve(alarm_run_length=100)
     with caplog.at_level(logging.WARNING):
         ask(client, *[UNSURE] * 80)
+        monitor(client)
     assert caplog.text.count("alarm falling_trust of tiny 1.0.0") == 1
     alarms = monitor(client)["alarms"]
     assert alarms.keys() == {"falling_trust", "untrusted", "input"}
@@ -339,7 +340,7 @@ def test_workers_of_one_service_report_together(tiny_bundle, tmp_path):
 
 
 def test_state_is_saved_every_few_seconds(tiny_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("service.monitor.background.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("service.monitor.background.FOLD_SECONDS", 0.02)
     monkeypatch.setattr("service.monitor.memory.SAVE_SECONDS", 0.05)
     with running(tiny_bundle, tmp_path) as client:
         ask(client, SURE)
@@ -360,10 +361,12 @@ def test_monitor_that_fails_costs_no_answer(serve, monkeypatch, caplog):
         raise RuntimeError("no more room")
 
     client = serve()
-    monkeypatch.setattr("service.monitor.memory.Memory.append", fail)
-    response = client.post("/predict", files={"image": png(SURE)}, headers={"X-Request-ID": "mine"})
-    assert response.status_code == 200
-    assert "the answer to request mine is not counted" in caplog.text
+    monkeypatch.setattr("service.monitor.memory.Memory.add", fail)
+    (name,) = ask(client, SURE)
+    # What else there is to do with an answer is done.
+    assert client.post("/feedback", json={"request_id": name, "label": "up-left"}).status_code == 200
+    assert "1 answers are missing in the window" in caplog.text
+    assert scrape(client)[series("trust_unobserved_total", reason="failed", **MODEL)] == 1
 
 
 @pytest.mark.parametrize("path", ["/monitor", "/feedback"])

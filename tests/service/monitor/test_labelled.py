@@ -7,7 +7,7 @@ from scipy.stats import binomtest, norm
 from service.journal.records import LabelledColumns
 from service.monitor.figures import Figures, effective_number, weighted_mean
 from service.monitor.labelled import LabelledWindow
-from service.monitor.window import Observation, Sums
+from service.monitor.window import Observations, Sums
 from trust.manifest import Threshold
 
 PROMISE = Threshold(value=0.6, statement="at most 10 % are wrong", risk=0.1)
@@ -36,8 +36,9 @@ def columns(confidence, correct, **others) -> LabelledColumns:
 
 def sums_of(estimates) -> Sums:
     """Answers of these expected question-answer trusts."""
-    rows = [Observation(0.0, 0, True, 0.8, 0.8, estimate, np.nan) for estimate in estimates]
-    return Sums.of(2, np.array(rows, float))
+    n = len(estimates)
+    columns = [np.zeros(n), np.zeros(n, int), np.ones(n, bool), np.full(n, 0.8), np.full(n, 0.8)]
+    return Sums.of(2, Observations(*columns, np.array(estimates), np.full(n, np.nan)))
 
 
 def window(labelled: LabelledColumns, minimum: int = 2) -> LabelledWindow:

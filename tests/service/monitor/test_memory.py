@@ -1,8 +1,7 @@
-"""What is remembered while answers come from one thread and are summed in another."""
+"""What is remembered of the answers, beyond a restart and beside other workers."""
 
 import logging
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from service.bundle import load_bundle
 from service.monitor.memory import Memory
 from service.monitor.subject import Subject
-from service.monitor.window import Observation
+from service.monitor.window import Observations
 from service.settings import load_settings
 from tests.tiny import edit_manifest, reference_answers
 from trust.manifest import BundleError
@@ -30,46 +29,29 @@ def remember(folder: Path, subject: Subject) -> Memory:
 
 
 def answers(memory: Memory, count: int, at: float = NOON) -> None:
-    for _ in range(count):
-        memory.append(Observation(at, 0, True, 0.9, 0.8, 0.7, 0.5))
+    columns = [np.full(count, value) for value in (at, 0, True, 0.9, 0.8, 0.7, 0.5)]
+    memory.add(Observations(*columns), at)
 
 
 def counted(memory: Memory) -> float:
     return memory.sums(3600, NOON)[0].total("answers")
 
 
-def test_no_answer_is_lost_between_the_threads(tmp_path, subject):
-    memory = remember(tmp_path, subject)
-    done = threading.Event()
-
-    def fold():
-        while not done.is_set():
-            memory.fold(NOON)
-
-    folding = threading.Thread(target=fold)
-    folding.start()
-    answers(memory, 20_000)
-    done.set()
-    folding.join()
-    assert counted(memory) == 20_000
-
-
 def test_what_was_saved_is_there_after_a_restart_and_what_was_not_is_lost(tmp_path, subject):
     memory = remember(tmp_path, subject)
     answers(memory, 3)
-    memory.fold(NOON)
-    memory.save(memory.alarms.to_json())
+    memory.save()
     answers(memory, 2)
     memory.close()
     assert counted(remember(tmp_path, subject)) == 3
 
 
 @pytest.mark.parametrize("alarms", ["no json", "[]", '{"falling_trust": 3}', '{"falling_trust": {}}'])
-def test_state_whose_alarms_are_none_is_set_aside_whole(tmp_path, subject, caplog, alarms):
+def test_state_whose_alarms_are_none_is_set_aside_whole(tmp_path, subject, monkeypatch, caplog, alarms):
     memory = remember(tmp_path, subject)
     answers(memory, 3)
-    memory.fold(NOON)
-    memory.save(alarms)
+    monkeypatch.setattr(memory.alarms, "to_json", lambda: alarms)
+    memory.save()
     memory.close()
     with caplog.at_level(logging.WARNING):
         assert counted(remember(tmp_path, subject)) == 0
@@ -80,8 +62,7 @@ def test_state_whose_alarms_are_none_is_set_aside_whole(tmp_path, subject, caplo
 def test_worker_that_is_no_more_still_counts_but_raises_no_alarm(tmp_path, subject):
     gone, here = remember(tmp_path, subject), remember(tmp_path, subject)
     answers(gone, 3)
-    gone.fold(NOON)
-    gone.save(gone.alarms.to_json())
+    gone.save()
     assert len(list(here.other_alarms())) == 1
     os.utime(tmp_path / "0.npz", times=(0, 0))
     assert list(here.other_alarms()) == []
@@ -91,17 +72,16 @@ def test_worker_that_is_no_more_still_counts_but_raises_no_alarm(tmp_path, subje
 def test_failed_save_is_said_once_and_tried_again(tmp_path, subject, monkeypatch, caplog):
     memory = remember(tmp_path, subject)
     answers(memory, 1)
-    memory.fold(NOON)
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
         patched.setattr("os.fsync", full)
-        memory.save("{}")
-        memory.save("{}")
+        memory.save()
+        memory.save()
     assert caplog.text.count("No space left") == 1
-    memory.save(memory.alarms.to_json())
+    memory.save()
     memory.close()
     assert counted(remember(tmp_path, subject)) == 1
 
@@ -117,7 +97,7 @@ def test_window_that_takes_long_to_write_is_written_in_a_hundredth_of_the_time(t
     memory = remember(tmp_path, subject)
     monkeypatch.setattr("service.monitor.state.StateFile.save", slowly)
     while clock[0] < 500:
-        memory.save_if_due("{}")
+        memory.save_if_due()
         clock[0] += 1.0
     # First after five seconds, then 200 after the end of a write that took 2.
     assert saved == [5, 207, 409]

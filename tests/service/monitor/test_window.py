@@ -5,19 +5,26 @@ import math
 import numpy as np
 import pytest
 
-from service.monitor.window import LONGEST_SECONDS, Observation, Sums, Window
+from service.monitor.window import LONGEST_SECONDS, Observations, Sums, Window
 
 NOON = 1_800_000_000 - 1_800_000_000 % 7200  # a full hour, and the edge of a bucket of every ring
 
 
-def answer(at: float = NOON, class_index: int = 0, trust: float = 0.9, **changes) -> Observation:
+def answer(at: float = NOON, class_index: int = 0, trust: float = 0.9, **changes) -> dict[str, float]:
     fields = {"trusted": trust >= 0.6, "confidence": 0.8, "question_answer": 0.7, "p_value": math.nan} | changes
-    return Observation(at, class_index, trust=trust, **fields)
+    return {"at": at, "class_index": class_index, "trust": trust, **fields}
 
 
-def window_of(*answers: Observation, classes: int = 3, now: float = NOON) -> Window:
+def observations(*answers: dict[str, float]) -> Observations:
+    kinds = {"class_index": int, "trusted": bool}
+    return Observations(
+        **{name: np.array([a[name] for a in answers], kinds.get(name, float)) for name in Observations._fields}
+    )
+
+
+def window_of(*answers: dict[str, float], classes: int = 3, now: float = NOON) -> Window:
     window = Window(classes)
-    window.add(answers, now)
+    window.add(observations(*answers), now)
     return window
 
 
@@ -56,8 +63,8 @@ def test_span_holds_the_answers_not_older_than_it(span, expected):
     ages = [1, 40, 400, 3000, 50_000, 400_000, 700_000]
     window = Window(3)
     for age in reversed(ages):
-        window.add([answer(NOON - age)], NOON - age)
-    window.add([], NOON)
+        window.add(observations(answer(NOON - age)), NOON - age)
+    window.add(observations(), NOON)
     sums, since = window.sums(span, NOON - 0.001)
     assert sums.total("answers") == expected
     assert NOON - span <= since <= NOON - span + 7200
@@ -72,7 +79,7 @@ def test_answers_age_out_bucket_by_bucket():
 def test_two_batches_in_one_bucket_add_up_and_the_first_result_stays_what_it_was():
     window = window_of(answer())
     before, _ = window.sums(60, NOON)
-    window.add([answer(), answer()], NOON)
+    window.add(observations(answer(), answer()), NOON)
     assert (before.total("answers"), window.sums(60, NOON)[0].total("answers")) == (1, 3)
 
 
@@ -83,15 +90,15 @@ def test_no_answers_add_nothing():
 
 def test_clock_that_goes_back_loses_nothing_once_time_has_caught_up():
     window = window_of(answer(NOON))
-    window.add([answer(NOON - 30)], NOON - 30)
+    window.add(observations(answer(NOON - 30)), NOON - 30)
     assert window.sums(60, NOON - 30)[0].total("answers") == 1
     assert window.sums(60, NOON)[0].total("answers") == 2
 
 
 def test_clock_that_was_years_ahead_leaves_nothing_behind():
     window = Window(3)
-    window.add([answer(NOON + 1e9)], NOON + 1e9)
-    window.add([answer(NOON)], NOON)
+    window.add(observations(answer(NOON + 1e9)), NOON + 1e9)
+    window.add(observations(answer(NOON)), NOON)
     assert [len(array) for name, array in window.arrays().items() if "numbers" in name] == [1, 1, 1, 1]
     assert window.sums(LONGEST_SECONDS, NOON)[0].total("answers") == 1
 
@@ -99,7 +106,7 @@ def test_clock_that_was_years_ahead_leaves_nothing_behind():
 def test_what_is_kept_is_bounded_however_long_it_runs():
     window = Window(2)
     for hour in range(24 * 30):
-        window.add([answer(NOON + 3600 * hour)], NOON + 3600 * hour)
+        window.add(observations(answer(NOON + 3600 * hour)), NOON + 3600 * hour)
     buckets = {name: len(array) for name, array in window.arrays().items() if "numbers" in name}
     # An answer an hour: the bucket of this hour, the last day's 24, the last week's 84 of two hours.
     assert buckets == {"10.numbers": 1, "60.numbers": 1, "600.numbers": 24, "7200.numbers": 84}
