@@ -25,6 +25,7 @@ from service.problems import add_problem_handlers
 from service.request_id import RequestId
 from service.schemas import Health, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
+from service.signals import in_two_steps, on_hangup
 
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {
@@ -54,7 +55,7 @@ def create_app(
         pool: this worker's place where there are several, already joined.
     """
     metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
-    engine = Engine(settings, metrics)
+    engine = Engine(settings, metrics, None if pool is None else pool.folder)
     folder = CaptureFolder(settings.state / "captures")
     captures = Captures(folder, _capture_limits(settings), metrics)
 
@@ -62,7 +63,8 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with captures.running():
             async with engine.running(on_ready, on_failure):
-                yield
+                with in_two_steps(engine.stop_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
+                    yield
         if pool is not None:
             leave(pool)
 

@@ -21,6 +21,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
 
     model: Path = Field(Path("models/fashion-mnist"), description="folder of the bundle to serve")
+    shadow: Path | None = Field(
+        None, description="folder of a bundle that sees the same images and answers nobody, to be judged beside it"
+    )
+    shadow_share: float = Field(1.0, ge=0, le=1, description="share of the images that the shadow sees")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     workers: int = Field(1, ge=1, description="processes that answer; each opens the bundle and has a queue of its own")
@@ -44,6 +48,9 @@ class Settings(BaseSettings):
     upload_seconds: float = Field(30.0, gt=0, description="how long an image may take to come; then 408")
     hang_seconds: float = Field(
         30.0, gt=0, description="how long a batch may run before the service says that it is not ready"
+    )
+    drain_seconds: float = Field(
+        1.0, ge=0, description="how long after SIGTERM it still takes requests, no longer ready: load balancers look"
     )
     max_image_bytes: int = Field(10_000_000, ge=1, description="largest image file, in bytes; then 413")
     max_image_pixels: int = Field(50_000_000, ge=1, description="largest image, width x height; then 413")

@@ -85,6 +85,12 @@ class _Supervisor(Multiprocess):
             self._hear(self._events.get())
         super().keep_subprocess_alive()
 
+    def handle_hup(self) -> None:
+        # uvicorn would start new workers. These open the new bundle beside the old one, which stays if it is broken.
+        for process in self.processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGHUP)
+
     def _hear(self, event: Event) -> None:
         if isinstance(event, _Failed):
             self.failure = self.failure or event.sentence
