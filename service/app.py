@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from service.access_log import AccessLog
 from service.admin import require_admin
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
@@ -84,6 +85,8 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     if settings.cors_origins is not None:
         add_cors(app, settings.cors_origins.split(","))
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     add_problem_handlers(app)
     _describe_predict(app)
     add_monitor(app, settings, engine)

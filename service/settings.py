@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="how events are logged, one a line; auto: text on a terminal, JSON elsewhere"
+    )
 
     @property
     def journal_url(self) -> str | None:
