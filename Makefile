@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo-drift train wrap report results test bench dashboards lint types lock clean
+.PHONY: serve demo-drift train wrap report results test bench audit dashboards lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -42,6 +42,15 @@ test: .venvs/dev/.ready
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
 	@.venvs/dev/bin/python -m benchmarks.alarm
+
+# Known vulnerabilities of what is locked, as PyPI has them, and the licences of what serves. Strict: a package that the
+# service does not know is no package without vulnerabilities.
+audit: .venvs/dev/.ready .venvs/$(SERVICE)/.ready
+	@.venvs/dev/bin/pip-licenses --python .venvs/$(SERVICE)/bin/python --order license
+	@said=$$(.venvs/dev/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip \
+	  --progress-spinner off 2>&1) && echo "$$said" || { echo "$$said" | tail -40; \
+	  echo "$$said" | grep -q '^Found' && exit 1; \
+	  echo "audit: PyPI's vulnerability service did not answer for every package: NOTHING IS KNOWN"; exit 2; }
 
 # The dashboards under deploy/grafana/dashboards/, from deploy/grafana/source/.
 dashboards: .venvs/dev/.ready

@@ -10,12 +10,15 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from service.access_log import AccessLog
+from service.admin import require_admin
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
 from service.captures.routes import add_captures
 from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady
+from service.headers import SecurityHeaders, add_cors
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
 from service.monitor.pool import Pool, leave
@@ -79,14 +82,20 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestId)
-    # The outermost: what has to be fast makes no detour.
+    # Around the others: what has to be fast makes no detour.
     app.add_middleware(PredictFirst, Predict(engine, engine.admission, metrics, captures, settings))
+    app.add_middleware(SecurityHeaders)
+    if settings.cors_origins is not None:
+        add_cors(app, settings.cors_origins.split(","))
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     add_problem_handlers(app)
     _describe_predict(app)
     add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
-    if settings.admin_token is not None:
-        add_captures(app, folder, settings.admin_token)
+    admin = require_admin(settings)
+    if admin is not None:
+        add_captures(app, folder, admin)
     return app
 
 

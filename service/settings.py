@@ -96,8 +96,21 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, min_length=16, description="opens `/captures` to who sends it as Bearer; unset: there is no such route"
     )
+    admin_token_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="the same by the token's SHA-256, in hex: the token itself need not be where the service runs",
+    )
+    cors_origins: str | None = Field(
+        None,
+        pattern=r"^(\*|https?://[^\s,/]+(,https?://[^\s,/]+)*)$",
+        description="origins whose pages may call the service, with commas between them; *: any; unset: none",
+    )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="how events are logged, one a line; auto: text on a terminal, JSON elsewhere"
+    )
 
     @property
     def journal_url(self) -> str | None:
@@ -107,7 +120,7 @@ class Settings(BaseSettings):
         return self.journal or f"sqlite:///{self.state / 'journal.sqlite'}"
 
 
-_SECRETS = {"admin_token", "journal"}  # a database URL may hold a password
+_SECRETS = {"admin_token", "admin_token_sha256", "journal"}  # a database URL may hold a password
 
 
 def load_settings(**flags: Any) -> Settings:

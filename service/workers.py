@@ -104,7 +104,7 @@ class _Supervisor(Multiprocess):
 
 def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> FastAPI:
     """The app of one worker; called in its process."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are started by the supervisor"
     threading.Thread(target=_end_with, args=[parent, folder], daemon=True).start()
