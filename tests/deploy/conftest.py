@@ -67,7 +67,8 @@ class Live:
         return columns
 
 
-@pytest.fixture(scope="session")
+# Of the one file that asks it: its rules, run every second, would take half a core from all tests after it.
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Everything after the images were replayed and the rules had time to see it."""
     folder = tmp_path_factory.mktemp("live")

@@ -9,6 +9,7 @@ from scipy import stats
 
 from tests.deploy.conftest import BUNDLE, Live, query, query_range
 from tests.deploy.test_dashboards import FILES, PANELS, VALUES, resolve
+from tests.deploy.test_dockerfile import run_healthcheck
 from tests.deploy.test_prometheus import RECORDED
 from trust.score import question_answer_trust
 
@@ -48,6 +49,11 @@ def test_variable_offers_what_serves(variable, live: Live):
     offered = live.http.get(f"{live.prometheus}/api/v1/label/{found[2]}/values", params=parameters).json()["data"]
     chosen = VALUES[variable["name"]]
     assert chosen in offered or (chosen == variable["allValue"] and len(offered) == len(live.services))
+
+
+def test_health_check_is_content_with_a_ready_service(live: Live):
+    result = run_healthcheck(int(live.services["a"].rpartition(":")[2]))
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_every_rule_records_something(live: Live):
