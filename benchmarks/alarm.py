@@ -13,6 +13,7 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from river.base import DriftDetector
 from river.drift import ADWIN, PageHinkley
 
 from service.monitor.alarm import EDetector
@@ -93,7 +94,7 @@ def e_detector() -> Watch:
     return watch
 
 
-def of_river(make: Callable[[], ADWIN | PageHinkley]) -> Callable[[], Watch]:
+def of_river(make: Callable[[], DriftDetector]) -> Callable[[], Watch]:
     """A detector of river, which restarts itself."""
 
     def start() -> Watch:

@@ -1,11 +1,14 @@
 """Figures of the answers whose target came later, by feedback: counts and sums that only grow.
 
-With w the weight of a label (1 / its sampling probability), Q the realised question-answer trust and Qh its estimate
-without the target, the weighted sums carry the prediction-powered estimate: its rectifier is
-(sum wQ - sum wQh) / sum w, the spread of that comes from the sums with w squared.
+With w the weight of a label (1 / its sampling probability), C the confidence of its answer, t its trust, Q its realised
+question-answer trust and Qh what Q was expected to be without the target, every mean over the labelled answers is a
+ratio of two sums here (Hajek's), right too where reviewers choose what they look at. The sums with w squared carry its
+variance, sum w^2 (x - mean)^2 / (sum w)^2, of which the square is written out.
+
+Plain counts remain where it is labels that are counted: how many, how late, whether there are enough.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -37,6 +40,38 @@ class LabelledAnswer:
     """From answer to label; not negative, whatever the clocks of two replicas say."""
 
 
+# Of one labelled answer: what it adds to each sum, none of it negative. The name is that of the series between
+# `trust_labelled_`, or `trust_class_labelled_`, and `_sum_total`.
+Terms = Mapping[str, tuple[str, Callable[[LabelledAnswer], float]]]
+BY_DECISION_AND_CORRECT: Terms = {
+    "weight": ("w", lambda it: it.weight),
+    "weight_squares": ("w^2", lambda it: it.weight**2),
+}
+BY_CORRECT: Terms = {
+    "weighted_confidence": ("w C", lambda it: it.weight * it.confidence),
+    "weight_squared_confidence": ("w^2 C", lambda it: it.weight**2 * it.confidence),
+    "weight_squared_confidence_squares": ("w^2 C^2", lambda it: (it.weight * it.confidence) ** 2),
+    "weighted_probability": ("w t", lambda it: it.weight * it.trust),
+    "weight_squared_probability": ("w^2 t", lambda it: it.weight**2 * it.trust),
+}
+OVER_ALL: Terms = {
+    "weighted_question_answer": ("w Q", lambda it: it.weight * it.question_answer),
+    "weight_squared_question_answer": ("w^2 Q", lambda it: it.weight**2 * it.question_answer),
+    "weight_squared_question_answer_squares": ("w^2 Q^2", lambda it: (it.weight * it.question_answer) ** 2),
+    "weighted_question_answer_estimate": ("w Qh", lambda it: it.weight * it.question_answer_estimate),
+    "weight_squared_question_answer_estimate": ("w^2 Qh", lambda it: it.weight**2 * it.question_answer_estimate),
+    "weight_squared_rectifier_squares": (
+        "w^2 (Q - Qh)^2",
+        lambda it: (it.weight * (it.question_answer - it.question_answer_estimate)) ** 2,
+    ),
+}
+BY_TARGET_AND_CORRECT: Terms = {"weight": ("w", lambda it: it.weight)}
+BY_TARGET: Terms = {
+    "weight_squares": ("w^2", lambda it: it.weight**2),
+    "weighted_question_answer": ("w Q", lambda it: it.weight * it.question_answer),
+}
+
+
 class LabelledMetrics:
     """Counts labels. Not in a request's way: series are looked up as labels come.
 
@@ -47,39 +82,22 @@ class LabelledMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, (*MODEL, *labels), registry=registry)
 
+        def sums(prefix: str, terms: Terms, *labels: str) -> _Sums:
+            return [
+                (counter(f"{prefix}_{name}_sum", f"Sum of {formula} over answers with a target.", *labels), term)
+                for name, (formula, term) in terms.items()
+            ]
+
         self._feedback = counter("trust_feedback", "Labels sent, by what became of them.", "outcome")
         self._answers = counter(
             "trust_labelled", "Answers with a target, by decision and correctness.", "decision", "correct"
         )
-        self._confidence = counter(
-            "trust_labelled_confidence_sum", "Sum of confidence of answers with a target.", "correct"
-        )
-        self._trust = counter("trust_labelled_probability_sum", "Sum of trust of answers with a target.", "correct")
-        self._question_answer = counter(
-            "trust_labelled_question_answer_sum", "Sum of realised question-answer trust Q."
-        )
-        self._question_answer_squares = counter(
-            "trust_labelled_question_answer_squares_sum", "Sum of squares of realised question-answer trust Q."
-        )
-        self._weight = counter("trust_labelled_weight_sum", "Sum of weights w of labels.")
-        self._weight_squares = counter("trust_labelled_weight_squares_sum", "Sum of w^2.")
-        self._weighted = counter("trust_labelled_weighted_question_answer_sum", "Sum of w Q.")
-        self._weighted_estimate = counter(
-            "trust_labelled_weighted_question_answer_estimate_sum", "Sum of w Qh, Qh the estimate of Q without target."
-        )
-        self._weight_squared = counter("trust_labelled_weight_squared_question_answer_sum", "Sum of w^2 Q.")
-        self._weight_squared_estimate = counter(
-            "trust_labelled_weight_squared_question_answer_estimate_sum", "Sum of w^2 Qh."
-        )
-        self._weight_squared_rectifier_squares = counter(
-            "trust_labelled_weight_squared_rectifier_squares_sum", "Sum of w^2 (Q - Qh)^2."
-        )
-        self._class_answers = counter(
-            "trust_class_labelled", "Answers with a target, by target and correctness.", "target", "correct"
-        )
-        self._class_question_answer = counter(
-            "trust_class_labelled_question_answer_sum", "Sum of realised question-answer trust, by target.", "target"
-        )
+        self._by_decision_and_correct = sums("trust_labelled", BY_DECISION_AND_CORRECT, "decision", "correct")
+        self._by_correct = sums("trust_labelled", BY_CORRECT, "correct")
+        self._over_all = sums("trust_labelled", OVER_ALL)
+        self._class_answers = counter("trust_class_labelled", "Answers with a target, by target.", "target")
+        self._by_target_and_correct = sums("trust_class_labelled", BY_TARGET_AND_CORRECT, "target", "correct")
+        self._by_target = sums("trust_class_labelled", BY_TARGET, "target")
         self._lag = Histogram(
             "trust_label_lag_seconds", "From answer to label.", MODEL, buckets=LAG_BINS, registry=registry
         )
@@ -93,27 +111,17 @@ class LabelledMetrics:
         """
         for outcome in OUTCOMES:
             self._feedback.labels(*model, outcome)
+        _show(self._over_all, *model)
         for correct in CORRECT.values():
+            _show(self._by_correct, *model, correct)
             for decision in DECISIONS.values():
                 self._answers.labels(*model, decision, correct)
-            self._confidence.labels(*model, correct)
-            self._trust.labels(*model, correct)
+                _show(self._by_decision_and_correct, *model, decision, correct)
             for name in classes:
-                self._class_answers.labels(*model, name, correct)
+                _show(self._by_target_and_correct, *model, name, correct)
         for name in classes:
-            self._class_question_answer.labels(*model, name)
-        for counter in (
-            self._question_answer,
-            self._question_answer_squares,
-            self._weight,
-            self._weight_squares,
-            self._weighted,
-            self._weighted_estimate,
-            self._weight_squared,
-            self._weight_squared_estimate,
-            self._weight_squared_rectifier_squares,
-        ):
-            counter.labels(*model)
+            self._class_answers.labels(*model, name)
+            _show(self._by_target, *model, name)
         self._lag.labels(*model)
 
     def feedback(self, model: ModelLabels, outcome: str) -> None:
@@ -123,24 +131,29 @@ class LabelledMetrics:
     def labelled(self, answer: LabelledAnswer, classes: Sequence[str]) -> None:
         """Counts one accepted label; classes as in `show`, of the bundle among whose names the label was looked up."""
         model = (answer.model, answer.version)
-        correct = CORRECT[answer.correct]
-        q, q_estimate, w = answer.question_answer, answer.question_answer_estimate, answer.weight
-        self._answers.labels(*model, DECISIONS[answer.trusted], correct).inc()
-        self._confidence.labels(*model, correct).inc(answer.confidence)
-        self._trust.labels(*model, correct).inc(answer.trust)
-        self._question_answer.labels(*model).inc(q)
-        self._question_answer_squares.labels(*model).inc(q**2)
-        self._weight.labels(*model).inc(w)
-        self._weight_squares.labels(*model).inc(w**2)
-        self._weighted.labels(*model).inc(w * q)
-        self._weighted_estimate.labels(*model).inc(w * q_estimate)
-        self._weight_squared.labels(*model).inc(w**2 * q)
-        self._weight_squared_estimate.labels(*model).inc(w**2 * q_estimate)
-        self._weight_squared_rectifier_squares.labels(*model).inc((w * (q - q_estimate)) ** 2)
+        decision, correct = DECISIONS[answer.trusted], CORRECT[answer.correct]
         target = _class_label(classes, answer.target)
-        self._class_answers.labels(*model, target, correct).inc()
-        self._class_question_answer.labels(*model, target).inc(q)
+        self._answers.labels(*model, decision, correct).inc()
+        _add(answer, self._by_decision_and_correct, *model, decision, correct)
+        _add(answer, self._by_correct, *model, correct)
+        _add(answer, self._over_all, *model)
+        self._class_answers.labels(*model, target).inc()
+        _add(answer, self._by_target_and_correct, *model, target, correct)
+        _add(answer, self._by_target, *model, target)
         self._lag.labels(*model).observe(answer.lag_seconds)
+
+
+_Sums = list[tuple[Counter, Callable[[LabelledAnswer], float]]]
+
+
+def _show(sums: _Sums, *labels: str) -> None:
+    for counter, _ in sums:
+        counter.labels(*labels)
+
+
+def _add(answer: LabelledAnswer, sums: _Sums, *labels: str) -> None:
+    for counter, term in sums:
+        counter.labels(*labels).inc(term(answer))
 
 
 def _class_label(classes: Sequence[str], index: int) -> str:

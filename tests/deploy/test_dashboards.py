@@ -8,6 +8,8 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from deploy.grafana.source.page import WINDOWS
 from deploy.grafana.source.write import DASHBOARDS, FOLDER, as_json
@@ -33,6 +35,11 @@ VALUES = {
     "__rate_interval": "1m",
 }
 COLUMNS = 24
+UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
+# Of @grafana/data 13.2, standardTransformers, as far as they make tables of series.
+TRANSFORMATIONS = {"filterFieldsByName", "groupBy", "joinByField", "merge", "organize", "reduce", "sortBy"}
+COUNTED = {"model:label_coverage:ratio", "job:failures:ratio", "job:batch_size:mean"}
+"""Of everything that came in, no sample of it."""
 
 
 def resolve(expression: str) -> str:
@@ -73,12 +80,61 @@ def test_panel_asks_for_what_is_recorded(panel):
 
 @pytest.mark.parametrize("panel", [each for each in PANELS if each.values[0]["type"] != "heatmap"])
 def test_estimate_is_shown_with_its_interval(panel):
+    """In a heat map there is no room for it; the tables below have it."""
     shown = {name for target in panel["targets"] for name in recorded_in(target["expr"])}
-    for name in shown:
+    for name in shown - COUNTED:
         figure, _, operation = name.rpartition(":")
-        if operation in {"mean", "ratio"} and f"{figure}:lower" in test_prometheus.RECORDED:
+        if operation in {"mean", "ratio", "difference"}:
             ends = {f"{figure}:lower", f"{figure}:upper"}
-            assert ends <= shown or f"{figure}:standard_error" in shown, name
+            band = "model_score:kolmogorov_smirnov:threshold" if figure == "model_score_le:cumulative_share" else None
+            assert ends <= shown or f"{figure}:standard_error" in shown or band in shown, name
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_panel_is_of_what_grafana_knows(panel):
+    assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+    assert {each["id"] for each in panel.get("transformations", [])} <= TRANSFORMATIONS
+    assert {target["format"] for target in panel["targets"]} <= set(PromQueryFormat)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_what_is_said_of_a_series_names_one(panel):
+    """A name that Grafana does not find is passed over in silence: no band, no order, no column."""
+    legends = {target["legendFormat"] for target in panel["targets"]}
+    by_id = {each["id"]: each["options"] for each in panel.get("transformations", [])}
+    columns = set(by_id.get("organize", {}).get("renameByName", {}).values()) | {
+        by_id.get("joinByField", {}).get("byField")
+    }
+    for override in panel["fieldConfig"].get("overrides", []):
+        matcher = override["matcher"]
+        if matcher["id"] == "byName":
+            assert matcher["options"] in legends | columns
+        else:
+            assert matcher["id"] == "byRegexp"
+            assert any(re.fullmatch(matcher["options"].strip("/"), legend) for legend in legends)
+        for setting in override["properties"]:
+            if setting["id"] == "custom.fillBelowTo":
+                assert setting["value"] in legends
+    assert {each["displayName"] for each in panel["options"].get("sortBy", [])} <= columns
+    if "filterFieldsByName" in by_id and "joinByField" in by_id:
+        values = {f"Value #{target['refId']}" for target in panel["targets"]}
+        assert set(by_id["organize"]["renameByName"]) == values
+        assert set(by_id["filterFieldsByName"]["include"]["names"]) == values | {by_id["joinByField"]["byField"]}
+
+
+@pytest.mark.parametrize("panel", [each for each in PANELS if each.values[0]["type"] == "heatmap"])
+def test_heat_map_takes_its_bins_or_rows_as_they_are(panel):
+    """Bins by `le` are to be taken apart, which needs the format heatmap; a class a row is none of that."""
+    (target,) = panel["targets"]
+    options = panel["options"]
+    assert options["calculate"] is False
+    assert (target["format"], options["rowsFrame"]["layout"]) == (
+        ("heatmap", "le") if target["legendFormat"] == "{{le}}" else ("time_series", "unknown")
+    )
+    # Grafana's schemes of two colours run from green to red; ours is of trust, which is good where it is high.
+    if options["color"]["mode"] == "scheme":
+        assert (options["color"]["scheme"], options["color"]["reverse"]) == ("RdYlGn", True)
+        assert (options["color"]["min"], options["color"]["max"]) == (0, 1)
 
 
 @pytest.mark.parametrize("panel", PANELS)

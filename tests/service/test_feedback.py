@@ -109,10 +109,9 @@ def test_accepted_labels_are_counted_with_the_numbers_of_the_formulas(serve):
         frozenset(["true", "untrust"]): 0,
         frozenset(["false", "untrust"]): 1,
     }
+    weights = counted(client, "trust_labelled_weight_sum_total")
+    assert (weights[frozenset(["true", "trust"])], weights[frozenset(["false", "untrust"])]) == (2, 1)
     for name, value in {
-        "question_answer_sum": realised[0] + realised[1],
-        "weight_sum": 2 + 1,
-        "weight_squares_sum": 4 + 1,
         "weighted_question_answer_sum": 2 * realised[0] + realised[1],
         "weighted_question_answer_estimate_sum": 2 * estimated[0] + estimated[1],
     }.items():

@@ -83,26 +83,30 @@ def _classes() -> Row:
     mix = rows(
         "Predicted classes against the reference",
         "percentunit",
-        "Share of each class among the answers of the last $window, and among those to the reference images; the twenty"
-        " that differ most. A share that grows may be the world's doing or the model's.",
+        "Share of each class among the answers of the last $window, with Wilson's 95 % interval, and among those to the"
+        " reference images; the twenty that differ most. A share that grows may be the world's doing or the model's.",
         {
             "difference": f"topk(20, abs({recorded('model_class:share:ratio')} - ignoring (window) {reference_share}))",
-            "now": recorded("model_class:share:ratio"),
+            **estimate("model_class:share", name="now", centre="ratio"),
             "reference": reference_share,
         },
         by="predicted",
         sort_by="difference",
         descending=True,
     )
+    difference = recorded("model_score_le:cumulative_share:difference", 'score="trust"')
+    threshold = recorded("model_score:kolmogorov_smirnov:threshold", 'score="trust"')
     shares = rows(
         "Cumulative shares of trust",
         "percentunit",
         "Share of answers with a trust of at most le, now and in the reference; the largest difference is the"
-        " Kolmogorov-Smirnov distance.",
+        " Kolmogorov-Smirnov distance. Chance alone brings any difference beyond the last column in one window of a"
+        " hundred.",
         {
             "now": recorded("model_score_le:cumulative_share:ratio", 'score="trust"'),
             "reference": select("model_score_le:reference_cumulative_share:max", MODEL, 'score="trust"'),
-            "difference": recorded("model_score_le:cumulative_share:difference", 'score="trust"'),
+            "difference": difference,
+            "by chance, at most": f"0 * {difference} + ignoring (le) group_left () {threshold}",
         },
         by="le",
         sort_by="le",

@@ -21,8 +21,8 @@ def _realised() -> Row:
         "NetTrustScore: from label-free to realised",
         "none",
         "The prediction-powered estimate corrects the label-free one by the labels that came in within the last"
-        " $window, each weighted by how rarely such answers are chosen for a label; so it holds under selective review"
-        " too. Realised is of the labelled answers alone. 95 % intervals.",
+        " $window; realised is of the labelled answers alone. Each label is weighted by how rarely such answers are"
+        " chosen for one, so that both hold under selective review. 95 % intervals.",
         {
             **estimate("model:net_trust_score_prediction_powered", name="prediction-powered"),
             **estimate("model:net_trust_score_estimate", name="label-free"),
@@ -39,8 +39,8 @@ def _realised() -> Row:
     accuracy = curve(
         "Accuracy: realised and expected",
         "percentunit",
-        "Share of right ones among the labelled answers, with Wilson's 95 % interval, and mean trust of all answers,"
-        " which is what accuracy was expected to be.",
+        "Share of right ones, by the labels and their weights, with Wilson's 95 % interval for their effective number,"
+        " and mean trust of all answers, which is what accuracy was expected to be.",
         {
             **estimate("model:accuracy", name="realised", centre="ratio"),
             **estimate("model:trust", name="expected"),
@@ -54,8 +54,8 @@ def _promises() -> Row:
     risk = curve(
         "Risk among trusted answers, against the promise",
         "percentunit",
-        "Share of wrong ones among the labelled answers that were trusted, with Wilson's 95 % interval. Where the lower"
-        " end lies above the promise, the threshold does not keep it.",
+        "Share of wrong ones among trusted answers, by the labels and their weights, with Wilson's 95 % interval for"
+        " their effective number. Where the lower end lies above the promise, the threshold does not keep it.",
         {
             **estimate("model:risk", name="risk", centre="ratio"),
             "promised": select("model:promise:max", MODEL, 'statistic="risk"'),
@@ -65,15 +65,16 @@ def _promises() -> Row:
     gap = curve(
         "Calibration gap",
         "percentunit",
-        "Mean of correct less trust over the labelled answers, with a 95 % interval that is rather too wide. Below 0"
-        " trust promises too much, above 0 too little.",
+        "Mean of correct less trust, by the labels and their weights, with a 95 % interval that is rather too wide."
+        " Below 0 trust promises too much, above 0 too little.",
         {**estimate("model:calibration_gap", name="gap"), "none": "vector(0)"},
     )
     confidence = curve(
         "Confidence of right and of wrong answers",
         "percentunit",
-        "Mean confidence of the classifier where the label bears it out and where it does not, with 95 % intervals that"
-        " are rather too wide. A model that is as sure when wrong as when right cannot be trusted by its confidence.",
+        "Mean confidence of the classifier where the label bears it out and where it does not, by the labels and their"
+        " weights, with 95 % intervals. A model that is as sure when wrong as when right cannot be trusted by its"
+        " confidence.",
         {
             **estimate("model_correct:confidence", 'correct="true"', name="right"),
             **estimate("model_correct:confidence", 'correct="false"', name="wrong"),
@@ -98,6 +99,18 @@ def _labels() -> Row:
         {"labels per answer": recorded("model:label_coverage:ratio")},
         low=0,
     )
+    worth = curve(
+        "Labels, and what they are worth",
+        "short",
+        "Labels that came in within the last $window, and how many of equal weight would say as much (Kish's effective"
+        " number): the more unequal the sampling probabilities, the fewer. Below 30 labels no figure is shown.",
+        {
+            "labels": recorded("model:labelled:increase"),
+            "effective": recorded("model:labelled:effective"),
+            "effective, trusted": recorded("model:trusted_labelled:effective"),
+        },
+        low=0,
+    )
     lag = curve(
         "Label lag",
         "s",
@@ -108,4 +121,4 @@ def _labels() -> Row:
         },
         low=0,
     )
-    return Row("How many labels, how late", 8, [(8, sent), (8, coverage), (8, lag)])
+    return Row("How many labels, how late", 8, [(6, sent), (6, worth), (6, coverage), (6, lag)])

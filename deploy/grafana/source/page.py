@@ -60,6 +60,7 @@ def _variables(baseline: bool) -> list[dashboard.QueryVariable | dashboard.Custo
     if baseline:
         found.append(_found("baseline", "Compared with", of_model, label="version"))
     instance = _found("instance", "Instance", 'up{job="$job"}').multi(True).include_all(True).all_value(".*")
+    instance = instance.current(VariableOption(selected=True, text=["All"], value=["$__all"]))
     window = dashboard.CustomVariable("window").label("Over the last").values(",".join(WINDOWS))
     window = window.description("How far back each value looks; longer is steadier, and surer where traffic is low.")
     window = window.options([VariableOption(selected=each == "1h", text=each, value=each) for each in WINDOWS])

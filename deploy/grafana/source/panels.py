@@ -3,6 +3,7 @@
 Made with Grafana's own builders, https://github.com/grafana/grafana-foundation-sdk.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
@@ -67,7 +68,12 @@ def curve(title: str, unit: str, description: str, queries: Queries, low: float 
     panel = panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.NONE))
     for legend in queries:
         if legend.endswith((LEAST, MOST)):
-            panel = panel.override_by_name(legend, _edge(legend))
+            # A name made of labels is known when it is drawn, and fillBelowTo takes no pattern.
+            pattern = re.sub(r"{{.*?}}", ".+", legend)
+            if pattern != legend:
+                panel = panel.override_by_regexp(f"/^{pattern}$/", _dashed())
+            else:
+                panel = panel.override_by_name(legend, _edge(legend))
     if low is not None:
         panel = panel.axis_soft_min(low)
     panel = panel.title(title).unit(unit).description(description).no_value(NOTHING).datasource(SOURCE)
@@ -125,26 +131,29 @@ def bins(title: str, unit: str, description: str, queries: Queries) -> barchart.
 
 def density(title: str, unit: str, description: str, queries: Queries) -> heatmap.Panel:
     """Answers by bin over time; the query counts cumulatively by `le`, which Grafana takes apart."""
-    return _heat(title, unit, description, "Blues", queries, PromQueryFormat.HEATMAP)
+    # By the root of the count, so that few answers are seen beside many; a scheme would know no exponent.
+    colour = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.OPACITY).fill("blue")
+    colour = colour.scale(HeatmapColorScale.EXPONENTIAL).exponent(0.5).steps(64)
+    return _heat(title, unit, description, colour, HeatmapCellLayout.LE, queries, PromQueryFormat.HEATMAP)
 
 
 def spectrum(title: str, unit: str, description: str, queries: Queries) -> heatmap.Panel:
     """One row a series over time, coloured by value: red 0, green 1."""
-    return _heat(title, unit, description, "RdYlGn", queries, PromQueryFormat.TIME_SERIES)
+    # Grafana turns every diverging scheme round, green at the bottom, and round again where it is told to.
+    colour = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("RdYlGn").reverse(True)
+    colour = colour.min(0).max(1).steps(64)
+    return _heat(title, unit, description, colour, HeatmapCellLayout.UNKNOWN, queries, PromQueryFormat.TIME_SERIES)
 
 
 def _heat(
-    title: str, unit: str, description: str, scheme: str, queries: Queries, query_format: PromQueryFormat
+    title: str,
+    unit: str,
+    description: str,
+    colour: heatmap.HeatmapColorOptions,
+    layout: HeatmapCellLayout,
+    queries: Queries,
+    query_format: PromQueryFormat,
 ) -> heatmap.Panel:
-    colour = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme(scheme).steps(64)
-    colour = colour.scale(HeatmapColorScale.EXPONENTIAL)
-    if query_format is PromQueryFormat.TIME_SERIES:
-        colour = colour.exponent(1).min(0).max(1)
-        layout = HeatmapCellLayout.AUTO
-    else:
-        # Few answers are seen beside many.
-        colour = colour.exponent(0.5)
-        layout = HeatmapCellLayout.LE
     panel = heatmap.Panel().calculate(False).color(colour).cell_gap(0)
     panel = panel.rows_frame(heatmap.RowsHeatmapOptions().layout(layout))
     panel = panel.cell_values(heatmap.CellValues().unit(unit)).show_legend()
@@ -183,6 +192,13 @@ def _edge(legend: str) -> list[DynamicConfigValue]:
         look.append(DynamicConfigValue("custom.fillBelowTo", legend.removesuffix(MOST) + LEAST))
         look.append(DynamicConfigValue("custom.fillOpacity", 15))
     return look
+
+
+def _dashed() -> list[DynamicConfigValue]:
+    return [
+        DynamicConfigValue("custom.lineWidth", 0.5),
+        DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [4, 4]}),
+    ]
 
 
 def _thresholds(colours: Steps) -> dashboard.ThresholdsConfig:

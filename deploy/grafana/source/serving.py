@@ -32,8 +32,8 @@ def _traffic() -> Row:
     errors = curve(
         "Requests without an answer, by reason",
         "reqps",
-        "Requests per second to /predict that ended in an error. Unreadable images are the callers' fault; internal,"
-        " not_ready and overloaded are the service's.",
+        "Requests per second to /predict that ended in an error. Those about an image are the callers' fault;"
+        " internal, not_ready, overloaded, deadline_exceeded, inference_failed and answer_invalid are the service's.",
         {"{{reason}}": f"sum by (reason) (rate({of_processes('trust_errors_total')}[$__rate_interval]))"},
         low=0,
     )

@@ -66,7 +66,7 @@ def _where() -> Row:
             "mean trust": f"bottomk(5, {recorded('model_class:trust:mean')})",
             "at least": recorded("model_class:trust:lower"),
             "at most": recorded("model_class:trust:upper"),
-            "share of answers": recorded("model_class:share:ratio"),
+            "answers": recorded("model_class:predictions:increase"),
         },
         by="predicted",
         sort_by="mean trust",

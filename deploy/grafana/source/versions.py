@@ -101,7 +101,7 @@ def _side_by_side() -> Row:
     labelled = curve(
         "Risk among trusted answers by version",
         "percentunit",
-        "Share of wrong ones among the labelled answers that were trusted, with Wilson's 95 % interval.",
+        "Share of wrong ones among trusted answers, by the labels and their weights, with Wilson's 95 % interval.",
         _by_version("model:risk", centre="ratio"),
         low=0,
     )

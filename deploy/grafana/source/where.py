@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana.source.page import Row, page
 from deploy.grafana.source.panels import rows, spectrum
-from deploy.grafana.source.queries import recorded
+from deploy.grafana.source.queries import estimate, recorded
 
 
 def where() -> Dashboard:
@@ -27,8 +27,8 @@ def _spectrum() -> Row:
     true = spectrum(
         "Trust spectrum over time, by true class",
         "percentunit",
-        "Mean realised question-answer trust of each true class over the last $window, from labels, the forty lowest."
-        " The table below has the intervals.",
+        "Mean realised question-answer trust of each true class over the last $window, by the labels and their"
+        " weights, the forty lowest; red 0, green 1. The table below has the intervals.",
         {"{{target}}": f"bottomk(40, {recorded('model_target:question_answer:mean')})"},
     )
     return Row("Over time", 12, [(12, trust), (12, true)])
@@ -47,8 +47,8 @@ def _predicted() -> Row:
             "question-answer trust": recorded("model_class:question_answer_estimate:mean"),
             "at least": recorded("model_class:question_answer_estimate:lower"),
             "at most": recorded("model_class:question_answer_estimate:upper"),
-            "trusted": recorded("model_class:trust_rate:ratio"),
-            "share": recorded("model_class:share:ratio"),
+            **estimate("model_class:trust_rate", name="trusted", centre="ratio"),
+            "answers": recorded("model_class:predictions:increase"),
         },
         by="predicted",
         sort_by="mean trust",
@@ -57,18 +57,19 @@ def _predicted() -> Row:
         "What moved NetTrustScore within the day",
         "none",
         "What each predicted class gives to the label-free NetTrustScore of the last hour, less what it gave over the"
-        " last day, the twenty that pull down most. Over all classes it adds up to the change exactly; a class counts"
-        " by becoming rarer as well as by becoming worse. GET /monitor parts the two, against the reference.",
+        " last day, the twenty that pull down most, with 95 % intervals that are rather too wide. Over all classes it"
+        " adds up to the change exactly; a class counts by becoming rarer as well as by becoming worse. GET /monitor"
+        " parts the two, against the reference.",
         {
             "contribution": "bottomk(20, "
             f"{recorded('model_class:net_trust_score_contribution:difference', window='1h')})",
-            "gives now": recorded("model_class:net_trust_score_share:ratio", window="1h"),
-            "gave in the day": recorded("model_class:net_trust_score_share:ratio", window="1d"),
+            "at least": recorded("model_class:net_trust_score_contribution:lower", window="1h"),
+            "at most": recorded("model_class:net_trust_score_contribution:upper", window="1h"),
         },
         by="predicted",
         sort_by="contribution",
     )
-    return Row("By predicted class, without labels", 10, [(14, worst), (10, moved)])
+    return Row("By predicted class, without labels", 10, [(16, worst), (8, moved)])
 
 
 def _true() -> Row:
@@ -76,13 +77,13 @@ def _true() -> Row:
         "Worst true classes",
         "percentunit",
         "The twenty true classes of lowest realised question-answer trust over the last $window, with 30 labels or"
-        " more: the mean with its 95 % interval, rather too wide, and the share of right answers. Of labelled answers"
-        " only: who chooses what to label chooses these figures too.",
+        " more, each counted by its weight: the mean with its 95 % interval, rather too wide, and the share of right"
+        " answers with Wilson's.",
         {
             "question-answer trust": f"bottomk(20, {recorded('model_target:question_answer:mean')})",
             "at least": recorded("model_target:question_answer:lower"),
             "at most": recorded("model_target:question_answer:upper"),
-            "accuracy": recorded("model_target:accuracy:ratio"),
+            **estimate("model_target:accuracy", name="accuracy", centre="ratio"),
             "labels": recorded("model_target:labelled:increase"),
         },
         by="target",

@@ -55,8 +55,12 @@ def scrape_of(metrics):
     return samples(generate_latest(metrics.shown).decode())
 
 
-def sum_of(found, name):
-    return found[series(f"trust_labelled_{name}_sum_total", **MODEL)]
+def sum_of(found, name, **labels):
+    return found[series(f"trust_labelled_{name}_sum_total", **labels, **MODEL)]
+
+
+def weight_of(found, correct, decision="trust"):
+    return sum_of(found, "weight", decision=decision, correct=correct)
 
 
 def answers(trust, class_index=0, question_answer=0.7, p_value=math.nan):
@@ -79,9 +83,9 @@ def test_sums_of_labels_give_the_prediction_powered_estimate(metrics, scrape):
     metrics.labelled(FIRST)
     metrics.labelled(FOURTH)
     found = scrape()
-    rectifier = (
-        sum_of(found, "weighted_question_answer") - sum_of(found, "weighted_question_answer_estimate")
-    ) / sum_of(found, "weight")
+    rectifier = (sum_of(found, "weighted_question_answer") - sum_of(found, "weighted_question_answer_estimate")) / (
+        weight_of(found, correct="true") + weight_of(found, correct="false", decision="untrust")
+    )
     assert 4.6 / 6 + rectifier == pytest.approx(0.616667, abs=1e-6)
 
 
@@ -89,31 +93,45 @@ def test_weights_of_labels_count_in_each_sum(metrics, scrape):
     metrics.labelled(replace(FIRST, weight=2.0))
     metrics.labelled(replace(FOURTH, weight=4.0))
     found = scrape()
-    assert sum_of(found, "weight") == 6
-    assert sum_of(found, "weight_squares") == 4 + 16
-    assert sum_of(found, "weighted_question_answer") == pytest.approx(2 * 0.9 + 4 * 0.2)
-    assert sum_of(found, "weighted_question_answer_estimate") == pytest.approx(2 * 0.8 + 4 * 0.6)
-    assert sum_of(found, "weight_squared_question_answer") == pytest.approx(4 * 0.9 + 16 * 0.2)
-    assert sum_of(found, "weight_squared_question_answer_estimate") == pytest.approx(4 * 0.8 + 16 * 0.6)
-    assert sum_of(found, "weight_squared_rectifier_squares") == pytest.approx(4 * 0.1**2 + 16 * 0.4**2)
-    assert sum_of(found, "question_answer") == pytest.approx(0.9 + 0.2)
-    assert sum_of(found, "question_answer_squares") == pytest.approx(0.81 + 0.04)
+    right, wrong = {"correct": "true"}, {"correct": "false"}
+    expected = [
+        (weight_of(found, **right), 2),
+        (weight_of(found, **wrong, decision="untrust"), 4),
+        (weight_of(found, **wrong), 0),
+        (sum_of(found, "weight_squares", decision="untrust", **wrong), 4**2),
+        (sum_of(found, "weighted_confidence", **right), 2 * 0.9),
+        (sum_of(found, "weighted_confidence", **wrong), 4 * 0.8),
+        (sum_of(found, "weight_squared_confidence", **wrong), 16 * 0.8),
+        (sum_of(found, "weight_squared_confidence_squares", **wrong), 16 * 0.8**2),
+        (sum_of(found, "weighted_probability", **right), 2 * 0.8),
+        (sum_of(found, "weight_squared_probability", **wrong), 16 * 0.5),
+        (sum_of(found, "weighted_question_answer"), 2 * 0.9 + 4 * 0.2),
+        (sum_of(found, "weight_squared_question_answer"), 4 * 0.9 + 16 * 0.2),
+        (sum_of(found, "weight_squared_question_answer_squares"), 4 * 0.9**2 + 16 * 0.2**2),
+        (sum_of(found, "weighted_question_answer_estimate"), 2 * 0.8 + 4 * 0.6),
+        (sum_of(found, "weight_squared_question_answer_estimate"), 4 * 0.8 + 16 * 0.6),
+        (sum_of(found, "weight_squared_rectifier_squares"), 4 * 0.1**2 + 16 * 0.4**2),
+    ]
+    for shown, value in expected:
+        assert shown == pytest.approx(value)
 
 
 def test_labels_count_by_decision_correctness_target_and_lag(metrics, scrape):
     metrics.labelled(FIRST)
-    metrics.labelled(FOURTH)
+    metrics.labelled(replace(FOURTH, weight=4.0))
     metrics.labelled(replace(FIRST, lag_seconds=0.5))
     found = scrape()
     expected = {
         series("trust_labelled_total", decision="trust", correct="true", **MODEL): 2,
         series("trust_labelled_total", decision="trust", correct="false", **MODEL): 0,
         series("trust_labelled_total", decision="untrust", correct="false", **MODEL): 1,
-        series("trust_labelled_confidence_sum_total", correct="true", **MODEL): 1.8,
-        series("trust_labelled_probability_sum_total", correct="false", **MODEL): 0.5,
-        series("trust_class_labelled_total", target="up-left", correct="true", **MODEL): 2,
-        series("trust_class_labelled_total", target="down-left", correct="false", **MODEL): 1,
-        series("trust_class_labelled_question_answer_sum_total", target="down-left", **MODEL): 0.2,
+        series("trust_class_labelled_total", target="up-left", **MODEL): 2,
+        series("trust_class_labelled_total", target="down-left", **MODEL): 1,
+        series("trust_class_labelled_weight_sum_total", target="up-left", correct="true", **MODEL): 2,
+        series("trust_class_labelled_weight_sum_total", target="down-left", correct="true", **MODEL): 0,
+        series("trust_class_labelled_weight_sum_total", target="down-left", correct="false", **MODEL): 4,
+        series("trust_class_labelled_weight_squares_sum_total", target="down-left", **MODEL): 16,
+        series("trust_class_labelled_weighted_question_answer_sum_total", target="down-left", **MODEL): 4 * 0.2,
         series("trust_label_lag_seconds_bucket", le="1.0", **MODEL): 1,
         series("trust_label_lag_seconds_bucket", le="10.0", **MODEL): 2,
         series("trust_label_lag_seconds_sum", **MODEL): 7205.5,
@@ -161,7 +179,7 @@ def test_label_is_named_among_the_classes_of_the_bundle_it_was_sent_to(process, 
     other = bundle.manifest.model_copy(update={"name": "other", "classes": ("hen", "owl", "jay")})
     process.of(replace(bundle, manifest=other), other.threshold)
     metrics.labelled(FIRST)
-    assert scrape()[series("trust_class_labelled_total", target="up-left", correct="true", **MODEL)] == 1
+    assert scrape()[series("trust_class_labelled_total", target="up-left", **MODEL)] == 1
 
 
 def test_gauges_of_a_closed_bundle_go_away_and_its_counters_stay(process, metrics, new, scrape):
