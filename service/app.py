@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from service.access_log import AccessLog
 from service.admin import require_admin
+from service.admin_routes import add_admin
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
 from service.captures.routes import add_captures
@@ -96,6 +97,7 @@ def create_app(
     admin = require_admin(settings)
     if admin is not None:
         add_captures(app, folder, admin)
+        add_admin(app, engine, admin)
     return app
 
 
@@ -146,7 +148,10 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
         """Shows the bundle's manifest, the threshold in force and where each network runs."""
         lane = engine.lane
         report = ModelReport(
-            manifest=lane.bundle.manifest, threshold=lane.threshold.value, providers=lane.bundle.sessions.providers
+            manifest=lane.bundle.manifest,
+            threshold=lane.threshold.value,
+            providers=lane.bundle.sessions.providers,
+            shadow=None if engine.shadow is None else engine.shadow.model,
         )
         return Response(report.model_dump_json(), media_type="application/json")
 

@@ -22,6 +22,7 @@ from service.pace import Pace
 from service.watchdog import Watchdog
 from trust.preprocess import Pixels
 
+INFERENCE_THREAD = "inference"
 JOIN_SECONDS = 1.0
 PROMISING = 0.7
 """Of the time that an image may wait, what those before it may take: who is let in beyond it waits in vain, and keeps
@@ -80,7 +81,7 @@ class Batcher:
         self._closing = False
         self._loop = asyncio.get_running_loop()
         # Not joined at exit: a batch that hangs must not keep the process.
-        self._thread = Thread(target=self._work, name="inference", daemon=True)
+        self._thread = Thread(target=self._work, name=INFERENCE_THREAD, daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> "asyncio.Future[Answer]":

@@ -1,7 +1,11 @@
 """trustserve serve | predict | inspect | recalibrate: the command line."""
 
+import logging
+import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -15,6 +19,7 @@ from rich.console import Console
 
 from service.answer import threshold_in_force
 from service.app import create_app
+from service.batching import INFERENCE_THREAD
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
 from service.journal.records import JournalAway
@@ -128,10 +133,20 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
         server.should_exit = True
 
     server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options()))
-    # Ctrl-C, after everything was answered, is no error.
+    # uvicorn raises the signal that ended it once more. Everything was answered: that is no error.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
+    _leave_hanging_batches()
     return str(failures[0]) if failures else None
+
+
+def _leave_hanging_batches() -> None:
+    """Ends the process where a batch does not end: nobody waits for it, all else is closed."""
+    if any(thread.name == INFERENCE_THREAD for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _server_options() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from service.errors import (
     AnswerExpired,
     AnswerInvalid,
     AnswerUnknown,
+    BundleRefused,
     CaptureUnknown,
     DeadlineExceeded,
     EncodingUnsupported,
@@ -23,6 +24,7 @@ from service.errors import (
     LabelContradicts,
     LabelInvalid,
     MediaTypeUnsupported,
+    NoShadow,
     NotReady,
     Overloaded,
     ParameterInvalid,
@@ -69,6 +71,9 @@ EXAMPLES: dict[type[ServiceError], str] = {
     LabelInvalid: "label 'Boot' is no class of the model; known are 'T-shirt/top', 'Trouser' and 8 more",
     JournalOff: "answers are not kept for labels: TRUSTSERVE_JOURNAL is off; set it to a database",
     Unauthorized: "this is the operator's; send the admin token as `Authorization: Bearer ...`",
+    NoShadow: "there is no shadow to promote; POST /admin/shadow opens one",
+    BundleRefused: "models/new/oracle.onnx differs from the manifest; export the bundle again; what was served before "
+    "goes on",
     CaptureUnknown: "no image is kept under '3f0c1d3c'; /captures lists those that are",
     JournalUnavailable: "the journal does not answer; nothing of these labels was taken, send them again",
 }
@@ -163,7 +168,13 @@ MONITOR_REQUEST: dict[str, Any] = {
             "in": "query",
             "description": "length of the window, from 10s to 7d",
             "schema": {"type": "string", "default": "1h", "examples": ["15m", "1h", "1d"]},
-        }
+        },
+        {
+            "name": "of",
+            "in": "query",
+            "description": "whose figures: of the bundle that answers, or of the one in its shadow",
+            "schema": {"type": "string", "default": "champion", "enum": ["champion", "shadow"]},
+        },
     ]
 }
 

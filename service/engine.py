@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from service.admission import Admission, Seat
@@ -163,7 +164,7 @@ class Engine:
         accepted = [result.label for result in results if result.outcome is Outcome.accepted]
         if self.shadow is not None and accepted:
             try:
-                self.shadow.live.label(accepted)
+                self.shadow.live.label(_translated(accepted, self.lane, self.shadow))
             except ServiceError as error:
                 _logger.warning("the shadow does not learn of %d labels: %s", len(accepted), error)
         return results
@@ -275,6 +276,13 @@ class Engine:
 async def _differs(lane: Lane, model: Path) -> bool:
     """Whether a folder holds another bundle than a lane: its manifest has the checksums of all files."""
     return await asyncio.to_thread(read_manifest, model) != lane.bundle.manifest
+
+
+def _translated(labels: Sequence[Label], champion: Lane, shadow: Lane) -> list[Label]:
+    """Labels of one lane's classes as labels of another's, which may have them in another order, or not at all."""
+    names = champion.bundle.manifest.classes
+    index = {name: number for number, name in enumerate(shadow.bundle.manifest.classes)}
+    return [replace(label, class_index=index[name]) for label in labels if (name := names[label.class_index]) in index]
 
 
 def _leave(seat: Seat, done: "asyncio.Future[Answer]") -> None:

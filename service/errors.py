@@ -76,6 +76,22 @@ class CaptureUnknown(OperatorError):
     reason = "capture_unknown"
 
 
+class NoShadow(OperatorError):
+    """There is nothing to promote."""
+
+    status_code = 409
+    title = "No shadow"
+    reason = "no_shadow"
+
+
+class BundleRefused(OperatorError):
+    """The bundle cannot be served; what was served before goes on."""
+
+    status_code = 422
+    title = "Bundle refused"
+    reason = "bundle_refused"
+
+
 class ImageTooLarge(ServiceError):
     """The file has more bytes than allowed."""
 

@@ -11,10 +11,17 @@ from starlette.responses import Response
 
 from service.documentation import FEEDBACK_ERRORS, FEEDBACK_REQUEST, MONITOR_ERRORS, MONITOR_REQUEST, error_responses
 from service.engine import Engine
-from service.errors import AnswerExpired, AnswerUnknown, LabelContradicts, LabelInvalid, Overloaded
+from service.errors import (
+    AnswerExpired,
+    AnswerUnknown,
+    LabelContradicts,
+    LabelInvalid,
+    Overloaded,
+    ParameterInvalid,
+)
 from service.feedback import parse_labels, read_body
 from service.journal.records import Label, Labelled, Outcome
-from service.monitor.live import Live
+from service.lane import Lane
 from service.monitor.schemas import MonitorReport
 from service.schemas import LabelOutcome
 from service.settings import Settings
@@ -51,15 +58,15 @@ def add_monitor(app: FastAPI, settings: Settings, engine: Engine) -> None:
         order, under status 200:
         `curl -d '{"request_id": "...", "label": "Ankle boot"}' -H 'Content-Type: application/json' .../feedback`.
         """
-        live, classes = engine.lane.live, engine.lane.bundle.manifest.classes
+        classes = engine.lane.bundle.manifest.classes
         body = await read_body(request, settings.max_feedback_bytes)
         media_type = request.headers.get("content-type", "")
 
         def take() -> str:
             sent = parse_labels(body, media_type, classes, settings.max_feedback_items)
             if isinstance(sent, list):
-                return _OUTCOMES.dump_json(_take_several(live, sent, classes), exclude_none=True).decode()
-            return _take_one(live, sent, classes).model_dump_json(exclude_none=True)
+                return _OUTCOMES.dump_json(_take_several(engine, sent, classes), exclude_none=True).decode()
+            return _take_one(engine, sent, classes).model_dump_json(exclude_none=True)
 
         return Response(await beside(take), media_type="application/json")
 
@@ -75,17 +82,28 @@ def add_monitor(app: FastAPI, settings: Settings, engine: Engine) -> None:
 
         Each figure comes with its 95 % interval, or as "insufficient data".
         """
-        live, asked = engine.lane.live, request.query_params.get("window", "1h")
+        live, asked = _lane(engine, request).live, request.query_params.get("window", "1h")
         report = await beside(lambda: live.report(asked).model_dump_json(exclude_none=True))
         return Response(report, media_type="application/json")
 
 
-def _take_one(live: Live, sent: Label | LabelInvalid, classes: Sequence[str]) -> LabelOutcome:
+def _lane(engine: Engine, request: Request) -> Lane:
+    of = request.query_params.get("of", "champion")
+    if of not in ("champion", "shadow"):
+        raise ParameterInvalid(f"of is {of[:64]!r}; wanted champion or shadow")
+    if of == "champion":
+        return engine.lane
+    if engine.shadow is None:
+        raise ParameterInvalid("of is 'shadow', and there is none; POST /admin/shadow opens one")
+    return engine.shadow
+
+
+def _take_one(engine: Engine, sent: Label | LabelInvalid, classes: Sequence[str]) -> LabelOutcome:
     """The outcome of a label that comes alone; raised where it is not taken."""
     if isinstance(sent, LabelInvalid):
-        live.count_invalid(1)
+        engine.lane.live.count_invalid(1)
         raise sent
-    (result,) = live.label([sent])
+    (result,) = engine.label([sent])
     detail = _detail(result, classes)
     errors = {
         Outcome.contradicting: LabelContradicts,
@@ -97,10 +115,10 @@ def _take_one(live: Live, sent: Label | LabelInvalid, classes: Sequence[str]) ->
     return LabelOutcome(request_id=sent.request_id, outcome=result.outcome.value)
 
 
-def _take_several(live: Live, sent: Sequence[Label | LabelInvalid], classes: Sequence[str]) -> list[LabelOutcome]:
+def _take_several(engine: Engine, sent: Sequence[Label | LabelInvalid], classes: Sequence[str]) -> list[LabelOutcome]:
     """An outcome each, in their order."""
-    results = iter(live.label([label for label in sent if isinstance(label, Label)]))
-    live.count_invalid(sum(isinstance(label, LabelInvalid) for label in sent))
+    results = iter(engine.label([label for label in sent if isinstance(label, Label)]))
+    engine.lane.live.count_invalid(sum(isinstance(label, LabelInvalid) for label in sent))
     return [
         LabelOutcome(request_id=None, outcome="invalid", detail=str(label))
         if isinstance(label, LabelInvalid)

@@ -84,6 +84,34 @@ class Problem(BaseModel):
     request_id: str
 
 
+class Reload(BaseModel):
+    """Which bundle is to answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        None, min_length=1, max_length=4096, description="its folder; none: the one that is served, as it is now"
+    )
+
+
+class Shadow(BaseModel):
+    """Which bundle is to be tried out beside the one that answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1, max_length=4096, examples=["models/fashion-mnist-2"], description="its folder")
+    share: float = Field(1.0, ge=0, le=1, description="of the images, those that it sees too")
+
+
+class ServingReport(BaseModel):
+    """What is served now; the other workers of the service follow within seconds."""
+
+    changed: bool = Field(description="whether that is something else than before")
+    champion: ModelName
+    shadow: ModelName | None
+    shadow_share: float | None
+
+
 class CapturedImage(BaseModel):
     """An image kept for investigation, and what the answer to it was."""
 
@@ -128,6 +156,7 @@ class ModelReport(BaseModel):
     threshold: float = Field(
         description="trust from which on an answer is trusted here; the manifest may have one for each class"
     )
+    shadow: ModelName | None = Field(description="the bundle that sees the same images and answers nobody")
     manifest: Manifest
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 def in_two_steps(begin: Callable[[], None], drain_seconds: float) -> Iterator[None]:
     """Inside, SIGTERM first calls `begin`, and `drain_seconds` later does what it would have done; the second, at once.
 
-    In between the service is not ready, and still answers: a load balancer needs that moment to see it. Connections that
+    In between the service is not ready, and still answers: load balancers need that moment to see it. Connections that
     it opens meanwhile must not be refused, and requests that are on their way must not be reset.
     """
     previous = signal.getsignal(signal.SIGTERM)

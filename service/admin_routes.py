@@ -1,0 +1,72 @@
+"""Routes under /admin: another bundle to answer, one in the shadow, and the shadow's promotion, while requests come."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, FastAPI
+
+from service.admin import RequireAdmin
+from service.documentation import error_responses
+from service.engine import Engine
+from service.errors import BundleRefused, NoShadow, NotReady, Unauthorized
+from service.schemas import Reload, ServingReport, Shadow
+from service.settings import SettingsError
+from trust.manifest import BundleError
+
+_logger = logging.getLogger("trustserve")
+
+
+def add_admin(app: FastAPI, engine: Engine, require: RequireAdmin) -> None:
+    """Gives an app the routes; who calls them must be an admin."""
+    admin = APIRouter(prefix="/admin", dependencies=[Depends(require)], tags=["admin"])
+
+    async def serve(**changes: object) -> ServingReport:
+        serving = engine.serving.model_copy(update=changes)
+        try:
+            changed = await engine.serve(serving)
+        except (BundleError, SettingsError) as error:
+            raise BundleRefused(f"{error}; what was served before goes on") from error
+        report = _report(engine, changed)
+        _logger.warning("told to serve %s: %s", serving, "done" if changed else "nothing is new")
+        return report
+
+    @admin.post("/reload", responses=error_responses(Unauthorized, BundleRefused, NotReady))
+    async def reload(wanted: Annotated[Reload | None, Body()] = None) -> ServingReport:
+        """Opens a bundle beside the one that answers, proves it, and lets it take over; requests go on all the time.
+
+        Without a body: whatever now lies in the folder that is served. A bundle that cannot be opened changes nothing.
+        It holds until the service ends; for good, set TRUSTSERVE_MODEL too.
+        """
+        if wanted is None or wanted.model is None:
+            return await serve()
+        return await serve(model=Path(wanted.model))
+
+    @admin.post("/shadow", responses=error_responses(Unauthorized, BundleRefused, NotReady))
+    async def shadow(wanted: Shadow) -> ServingReport:
+        """Lets another bundle see the same images; it answers nobody, and counts under its own version."""
+        return await serve(shadow=Path(wanted.model), shadow_share=wanted.share)
+
+    @admin.delete("/shadow", responses=error_responses(Unauthorized, NotReady))
+    async def end_shadow() -> ServingReport:
+        """Ends the shadow, if there is one."""
+        return await serve(shadow=None)
+
+    @admin.post("/promote", responses=error_responses(Unauthorized, NoShadow, BundleRefused, NotReady))
+    async def promote() -> ServingReport:
+        """Lets the shadow answer from now on."""
+        if engine.shadow is None:
+            raise NoShadow("there is no shadow to promote; POST /admin/shadow opens one")
+        return await serve(model=engine.shadow.bundle.path, shadow=None)
+
+    app.include_router(admin)
+
+
+def _report(engine: Engine, changed: bool) -> ServingReport:
+    shadow, serving = engine.shadow, engine.serving
+    return ServingReport(
+        changed=changed,
+        champion=engine.lane.model,
+        shadow=None if shadow is None else shadow.model,
+        shadow_share=None if shadow is None else serving.shadow_share,
+    )
