@@ -1,88 +1,138 @@
-"""What monitoring costs an answer on the request path, in microseconds: the whole, and each part by itself.
+"""What monitoring costs an answer, in microseconds: on the request path, and all together with what happens beside it.
 
     python -m benchmarks.monitoring [answers]
 
-The parts run in a quiet loop in one process, with the journal's writer beside it as in the service. p99 tells of the
-machine too: run it where nothing else runs, or say so.
+First what the thread that answers pays for `Live.observe`, one by one and in batches, by the clock, while the monitor's
+thread folds and the journal's writes, as in the service. Then what all of it takes of the processor, and a fold part by
+part. Tails tell of the machine too: run it where nothing else runs, or say so.
 """
 
+import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from service.answer import Answer, threshold_in_force
-from service.bundle import load_bundle
-from service.journal.journal import open_journal
+from service.bundle import Bundle, load_bundle
+from service.journal.journal import Journal, open_journal
 from service.journal.records import AnswerRecord
-from service.monitor.live import Live
 from service.monitor.memory import Memory
 from service.monitor.metrics import Metrics
+from service.monitor.opening import open_monitor
 from service.monitor.subject import Subject
-from service.monitor.window import Observation
+from service.monitor.window import Observations
 from service.settings import Settings
-from trust.score import question_answer_trust_of_one
+from trust.manifest import Threshold
+from trust.score import question_answer_trust
 
 MODEL = Path("models/fashion-mnist")
-ANSWERS = 10_000
-BURST, PAUSE_SECONDS = 50, 0.01
+ANSWERS = 20_000
+BATCHES = (1, 16)
+BURST, PAUSE_SECONDS = 48, 0.01
+"""Answers at a time, then a pause, in which the other threads have their turn: some 4,000 answers a second."""
+FOLDED = 250
+"""Answers a fold, as of 1,000 a second."""
 MEAN_LIMIT, P99_LIMIT = 30.0, 50.0
+
+Observe = Callable[[Sequence[str], Sequence[Answer]], object]
 
 
 def main(count: int) -> None:
-    """Prints a line for each part."""
+    """Prints a line for each figure."""
+    bundle = load_bundle(MODEL, "cpu", 1)
+    threshold = threshold_in_force(None, bundle)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(model=MODEL, state=Path(folder), journal_buffer=10 * count)
-        bundle = load_bundle(MODEL, "cpu", 1)
-        threshold = threshold_in_force(None, bundle)
-        metrics = Metrics(settings.class_series_limit, settings.max_queue)
-        metrics.describe(bundle, threshold)
-        subject = Subject.of(bundle, threshold, settings)
-        memory = Memory(Path(folder) / "state", len(subject.names), subject.new_alarms)
-        journal = open_journal(str(settings.journal_url), buffer=10 * count)
-        live = Live(subject, memory, metrics, journal, settings.monitor_minimum)
-        answers = reference_like_answers(subject, count)
-        novelty, alarms = subject.novelty, subject.new_alarms()
-        assert novelty is not None, "the bundle measures novelty"
-        parts: dict[str, Callable[[int], object]] = {
-            "everything": lambda i: live.observe(f"request-{i}", answers[i]),
-            "nothing": lambda _: None,
-            "question-answer trust": lambda i: question_answer_trust_of_one(answers[i].confidence, answers[i].trust),
-            "p-value of novelty": lambda i: novelty.p_value(answers[i].novelty or 0.0),
-            "metrics": lambda i: metrics.observe(answers[i], 0.5, 0.5),
-            "window": lambda _: memory.append(Observation(1e9, 3, True, 0.9, 0.9, 0.8, 0.5)),
-            "alarms": lambda i: alarms.observe(answers[i], 0.5, 1e9),
-            "journal": lambda i: journal.record(record_of(f"part-{i}", answers[i])),
-        }
-        print(f"{'microseconds an answer':24}    mean     p50     p99")
-        for name, part in parts.items():
-            mean, median, p99 = measure(part, count)
-            print(f"{name:24} {mean:7.1f} {median:7.1f} {p99:7.1f}")
-            if name == "everything":
-                verdict = "within" if mean < MEAN_LIMIT and p99 < P99_LIMIT else "NOT within"
-                print(f"{'':24} {verdict} {MEAN_LIMIT:g} mean, {P99_LIMIT:g} p99")
-        journal.close()
-        memory.close()
+        settings = Settings(model=MODEL, state=Path(folder), journal_buffer=count)
+        answers = reference_like_answers(Subject.of(bundle, threshold, settings), count)
+        with closing(open_journal(str(settings.journal_url), buffer=count)) as journal:
+            path_and_all(bundle, threshold, settings, journal, answers)
+            parts(bundle, threshold, settings, journal, answers)
 
 
-def measure(part: Callable[[int], object], count: int) -> tuple[float, float, float]:
-    """Mean, median and 99th percentile of a call, in microseconds; the first tenth warms up.
+def path_and_all(
+    bundle: Bundle, threshold: Threshold, settings: Settings, journal: Journal, answers: Sequence[Answer]
+) -> None:
+    """What the request path pays, and what the process does."""
+    print(f"{'microseconds an answer':40}    mean     p50     p99")
+    for size in BATCHES:
+        monitor = open_monitor(bundle, threshold, settings, Metrics(1000, 256), journal)
+        monitor.background.start()
+        began = time.process_time()
+        times = observe_all(monitor.live.observe, answers, size)
+        asyncio.run(monitor.background.close())
+        while journal.counts.buffered:
+            time.sleep(0.01)
+        whole = time.process_time() - began
+        began = time.process_time()
+        observe_all(lambda *_: None, answers, size)
+        whole -= time.process_time() - began
+        kept = "within" if times.mean() < MEAN_LIMIT and np.quantile(times, 0.99) < P99_LIMIT else "NOT within"
+        show(f"request path, batches of {size}", times)
+        print(f"{'':40} {kept} {MEAN_LIMIT:g} mean, {P99_LIMIT:g} p99")
+        print(f"{'processor, path and beside, database too':40} {1e6 * whole / len(answers):7.1f}")
 
-    In bursts, between which the journal's writer has its turn: flat out, no service takes answers.
-    """
-    times = np.empty(count)
-    clock = time.perf_counter_ns
-    for i in range(count):
-        if i % BURST == 0:
+
+def observe_all(observe: Observe, answers: Sequence[Answer], size: int) -> np.ndarray:
+    """Microseconds an answer of each call; the first tenth warms up and is left out."""
+    times = []
+    pause_at = 0
+    for start in range(0, len(answers), size):
+        if start >= pause_at:
             time.sleep(PAUSE_SECONDS)
-        started = clock()
-        part(i)
-        times[i] = clock() - started
-    times = times[count // 10 :] / 1000
-    return float(times.mean()), float(np.median(times)), float(np.quantile(times, 0.99))
+            pause_at += BURST
+        batch = answers[start : start + size]
+        request_ids = [f"{id(times)}-{start + i}" for i in range(len(batch))]
+        began = time.perf_counter_ns()
+        observe(request_ids, batch)
+        times.append((time.perf_counter_ns() - began) / 1000 / len(batch))
+    return np.array(times[len(times) // 10 :])
+
+
+def parts(
+    bundle: Bundle, threshold: Threshold, settings: Settings, journal: Journal, answers: Sequence[Answer]
+) -> None:
+    """What a fold takes of the processor, whole and by its parts; the rest makes columns and records of the answers."""
+    metrics = Metrics(1000, 256)
+    live = open_monitor(bundle, threshold, settings, metrics, journal).live
+    subject = Subject.of(bundle, threshold, settings)
+    counted, alarms = metrics.of(bundle, threshold), subject.new_alarms()
+    memory = Memory(settings.state / "parts", len(subject.names), subject.new_alarms)
+    novelty = subject.novelty
+    assert novelty is not None, "the bundle measures novelty"
+    times: dict[str, list[float]] = {}
+
+    def measure(part: str, work: Callable[[], object]) -> None:
+        began = time.thread_time_ns()
+        work()
+        times.setdefault(part, []).append((time.thread_time_ns() - began) / 1000 / FOLDED)
+
+    for start in range(0, len(answers) - FOLDED + 1, FOLDED):
+        batch = answers[start : start + FOLDED]
+        for i, answer in enumerate(batch):
+            live.observe([f"whole-{start + i}"], [answer])
+        columns = columns_of(batch)
+        novelties = [answer.novelty for answer in batch]
+        records = [record_of(f"part-{start + i}", answer) for i, answer in enumerate(batch)]
+        measure(f"processor, a fold of {FOLDED}", live.fold)
+        measure("  metrics", lambda columns=columns: counted.observe(columns))
+        measure("  window", lambda columns=columns: memory.add(columns, time.time()))
+        measure("  alarms", lambda columns=columns: alarms.observe(columns))
+        measure("  p-values of novelty", lambda novelties=novelties: novelty.p_values(novelties))
+        measure("  journal's buffer", lambda records=records: journal.record(*records))
+        time.sleep(PAUSE_SECONDS)
+    for part, found in times.items():
+        show(part, np.array(found[len(found) // 10 :]))
+    memory.close()
+
+
+def show(name: str, times: np.ndarray) -> None:
+    """Prints a line; times in microseconds."""
+    print(f"{name:40} {times.mean():7.1f} {np.median(times):7.1f} {np.quantile(times, 0.99):7.1f}")
 
 
 def reference_like_answers(subject: Subject, count: int) -> list[Answer]:
@@ -98,7 +148,22 @@ def reference_like_answers(subject: Subject, count: int) -> list[Answer]:
     ]
 
 
+def columns_of(answers: Sequence[Answer]) -> Observations:
+    """The columns that a fold makes of answers."""
+    trust, confidence = np.array([a.trust for a in answers]), np.array([a.confidence for a in answers])
+    return Observations(
+        at=np.full(len(answers), time.time()),
+        class_index=np.array([a.class_index for a in answers]),
+        trusted=np.array([a.trusted for a in answers]),
+        trust=trust,
+        confidence=confidence,
+        question_answer=question_answer_trust(confidence, trust),
+        p_value=np.random.default_rng(0).random(len(answers)),
+    )
+
+
 def record_of(request_id: str, answer: Answer) -> AnswerRecord:
+    """The record that a fold makes of an answer."""
     return AnswerRecord(
         request_id=request_id,
         answered_at=1e9,

@@ -61,8 +61,7 @@ class Seat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._admission.bytes -= self._bytes
-        self._admission.waiting -= self._waits
+        self.leave()
 
     def take(self, count: int) -> None:
         """Counts bytes that came.
@@ -83,3 +82,9 @@ class Seat:
         self._admission.check_waiting()
         self._admission.waiting += 1
         self._waits = True
+
+    def leave(self) -> None:
+        """Gives back what was taken."""
+        self._admission.bytes -= self._bytes
+        self._admission.waiting -= self._waits
+        self._bytes, self._waits = 0, False

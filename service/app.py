@@ -10,12 +10,15 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from service.access_log import AccessLog
+from service.admin import require_admin
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
 from service.captures.routes import add_captures
 from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
 from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady
+from service.headers import SecurityHeaders, add_cors
 from service.landing import landing_page
 from service.monitor.metrics import Metrics
 from service.monitor.pool import Pool, leave
@@ -25,6 +28,7 @@ from service.problems import add_problem_handlers
 from service.request_id import RequestId
 from service.schemas import Health, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
+from service.signals import in_two_steps, on_hangup
 
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {
@@ -54,7 +58,7 @@ def create_app(
         pool: this worker's place where there are several, already joined.
     """
     metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
-    engine = Engine(settings, metrics)
+    engine = Engine(settings, metrics, None if pool is None else pool.folder)
     folder = CaptureFolder(settings.state / "captures")
     captures = Captures(folder, _capture_limits(settings), metrics)
 
@@ -62,7 +66,8 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with captures.running():
             async with engine.running(on_ready, on_failure):
-                yield
+                with in_two_steps(engine.stop_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
+                    yield
         if pool is not None:
             leave(pool)
 
@@ -77,14 +82,20 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestId)
-    # The outermost: what has to be fast makes no detour.
+    # Around the others: what has to be fast makes no detour.
     app.add_middleware(PredictFirst, Predict(engine, engine.admission, metrics, captures, settings))
+    app.add_middleware(SecurityHeaders)
+    if settings.cors_origins is not None:
+        add_cors(app, settings.cors_origins.split(","))
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     add_problem_handlers(app)
     _describe_predict(app)
     add_monitor(app, settings, engine)
     _add_pages(app, engine, metrics)
-    if settings.admin_token is not None:
-        add_captures(app, folder, settings.admin_token)
+    admin = require_admin(settings)
+    if admin is not None:
+        add_captures(app, folder, admin)
     return app
 
 

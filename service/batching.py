@@ -7,6 +7,7 @@ back as pixels, so that decoding one does not hold up the others.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -16,9 +17,15 @@ from threading import Thread
 
 from service.answer import Answer
 from service.decoding import Decoder, takes_long
-from service.errors import IN_THE_LOG, AnswerInvalid, InferenceFailed, NotReady, ServiceError
+from service.errors import IN_THE_LOG, AnswerInvalid, InferenceFailed, NotReady, Overloaded, ServiceError
+from service.pace import Pace
 from service.watchdog import Watchdog
 from trust.preprocess import Pixels
+
+JOIN_SECONDS = 1.0
+PROMISING = 0.7
+"""Of the time that an image may wait, what those before it may take: who is let in beyond it waits in vain, and keeps
+the networks busy for nothing."""
 
 _logger = logging.getLogger("trustserve")
 
@@ -32,6 +39,8 @@ class Job:
     data: bytes
     answer: "asyncio.Future[Answer]"
     """Done before it is answered: whoever waited has gone, and nothing more is to be done for it."""
+    seconds: float = math.inf
+    """How long it may wait."""
     pixels: Pixels | None = None
 
 
@@ -65,6 +74,7 @@ class Batcher:
         self._run, self._probe = run, probe
         self._decoder, self._pool, self._watchdog = decoder, pool, watchdog
         self._max_batch, self._wait_seconds = max_batch, wait_seconds
+        self._pace = Pace()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._jobs: set[Job] = set()
         self._closing = False
@@ -80,11 +90,14 @@ class Batcher:
 
         Raises:
             NotReady: the batcher is closed, or the networks are in trouble.
+            Overloaded: its answer would come too late.
         """
         if self._closing:
             raise NotReady("the service is stopping; try again shortly")
         if (trouble := self._watchdog.trouble()) is not None:
             raise NotReady(trouble)
+        if (wait := self._pace.seconds_for(len(self._jobs))) > PROMISING * job.seconds:
+            raise Overloaded(f"images for {wait:.1f} s are waiting, longer than this one may; try again shortly")
         self._jobs.add(job)
         job.answer.add_done_callback(lambda _: self._jobs.discard(job))
         if takes_long(job.data):
@@ -98,21 +111,28 @@ class Batcher:
         for job in list(self._jobs):
             _settle([(job, InferenceFailed(reason))])
 
-    async def close(self) -> None:
-        """Takes no more images, answers those that wait, and stops."""
+    async def close(self, grace_seconds: float) -> bool:
+        """Takes no more images, answers those that wait, and stops; False where a batch goes on after that time.
+
+        What has no answer by then fails.
+        """
         self._closing = True
         if self._jobs:
-            await asyncio.wait([job.answer for job in self._jobs])
+            await asyncio.wait([job.answer for job in self._jobs], timeout=grace_seconds)
+        self.fail_all("the service is stopping; try again shortly")
         self._queue.put(None)
-        if self._watchdog.trouble() is None:
-            await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (jobs := self._collect()) is not None:
+            began = time.monotonic()
             if not jobs:
                 self._try_again()
             elif ready := self._decoded(jobs):
-                self._settle(self._answered(ready))
+                settled = self._answered(ready)
+                self._pace.answered(len(ready), time.monotonic() - began)
+                self._settle(settled)
 
     def _collect(self) -> list[Job] | None:
         """The next batch; empty where, after a failure, it is time to try again; None at the end."""
@@ -147,29 +167,33 @@ class Batcher:
         for job in jobs:
             if job.answer.done():
                 continue
-            try:
-                if job.pixels is None:
-                    job.pixels = self._decoder.decode_small(job.data)
-            except ServiceError as error:
+            if job.pixels is None and (error := self._decode(job, self._decoder.decode_small)):
                 failed.append((job, error))
+            elif job.pixels is None:
+                self._pool.submit(self._decode_apart, job)
             else:
-                if job.pixels is None:
-                    self._pool.submit(self._decode_apart, job)
-                else:
-                    ready.append(job)
+                ready.append(job)
         self._settle(failed)
         return ready
 
     def _decode_apart(self, job: Job) -> None:
-        try:
-            if not job.answer.done():
-                job.pixels = self._decoder.decode(job.data)
-                self._queue.put(job)
-        except ServiceError as error:
+        if job.answer.done():
+            return
+        if error := self._decode(job, self._decoder.decode):
             self._settle([(job, error)])
+        else:
+            self._queue.put(job)
+
+    def _decode(self, job: Job, decode: Callable[[bytes], Pixels | None]) -> ServiceError | None:
+        """Gives a job its pixels, or gives back why it has none; whatever happens, the thread lives on."""
+        try:
+            job.pixels = decode(job.data)
+        except ServiceError as error:
+            return error
         except Exception:
             _logger.exception("request %s: decoding failed", job.request_id)
-            self._settle([(job, ServiceError(f"something unexpected happened; {IN_THE_LOG}"))])
+            return ServiceError(f"something unexpected happened; {IN_THE_LOG}")
+        return None
 
     def _answered(self, jobs: list[Job]) -> list[Settled]:
         try:

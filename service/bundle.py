@@ -1,5 +1,6 @@
 """A bundle folder, opened: manifest read, files verified, both graphs checked, golden batch replayed."""
 
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.sessions import Device, SessionPair, open_sessions
 from trust.head import trust_probability
-from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_manifest, verify_files
+from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_file, read_manifest, verify_files
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def golden_differences(bundle: Bundle) -> dict[str, float]:
     Raises:
         BundleError: the golden batch is no file of arrays, or lacks one.
     """
-    golden = _read_arrays(bundle.path / GOLDEN)
+    golden = _read_arrays(bundle, GOLDEN)
     outputs = {"image", "trust", *bundle.manifest.classifier_outputs, *bundle.manifest.oracle_outputs}
     if absent := outputs - golden.keys():
         raise BundleError(f"{bundle.path / GOLDEN} lacks {sorted(absent)}; export the bundle again")
@@ -80,15 +81,16 @@ def read_reference(bundle: Bundle) -> dict[str, NDArray[Any]]:
     Raises:
         BundleError: the file holds no arrays.
     """
-    return _read_arrays(bundle.path / REFERENCE)
+    return _read_arrays(bundle, REFERENCE)
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _read_arrays(bundle: Bundle, name: str) -> dict[str, NDArray[Any]]:
+    data = read_file(bundle.path, bundle.manifest, name)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} is not a file of arrays: {error}; export the bundle again") from error
+        raise BundleError(f"{bundle.path / name} is not a file of arrays: {error}; export the bundle again") from error
 
 
 def _largest_difference(found: NDArray[Any], wanted: NDArray[Any]) -> float:

@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None:
     """Serve a bundle over HTTP; each option overrides its TRUSTSERVE_* variable."""
     settings = load_settings(**(flags or {}))
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port)
     if settings.workers > 1:
-        failure = serve_workers(settings, listener, _server_options(settings))
+        failure = serve_workers(settings, listener, _server_options())
     else:
         failure = _serve_here(settings, listener)
     if failure is not None:
@@ -127,17 +127,18 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
         failures.append(error)
         server.should_exit = True
 
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options(settings)))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options()))
     # Ctrl-C, after everything was answered, is no error.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     return str(failures[0]) if failures else None
 
 
-def _server_options(settings: Settings) -> dict[str, Any]:
+def _server_options() -> dict[str, Any]:
     return {
         "log_config": None,
-        "access_log": settings.access_log,
+        # Ours knows the request id, and does not write while a request waits.
+        "access_log": False,
         "lifespan": "on",
         "ws": "none",
         "server_header": False,

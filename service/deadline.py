@@ -68,8 +68,9 @@ async def _watch(future: "asyncio.Future[Result]", deadline: float, seconds: flo
     error: Exception
     try:
         async with asyncio.timeout_at(deadline):
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            if (await receive())["type"] != "http.disconnect":
+                # Nothing else comes after a body by the standard: then there is only the deadline to wait for.
+                await asyncio.Event().wait()
         error = ClientGone("the caller hung up before the answer was there")
     except TimeoutError:
         error = DeadlineExceeded(f"no answer within {seconds:g} s; try again when there is less to do")

@@ -1,6 +1,6 @@
 """From the bytes of one image to the networks' pixels."""
 
-from service.errors import ImageHasTooManyPixels, ImageUnreadable
+from service.errors import ImageHasTooManyPixels, ImageUnreadable, Overloaded
 from trust.preprocess import ImageError, Pixels, Preprocess, TooManyPixels, decode_to_input, open_image
 
 SMALL_BYTES, SMALL_PIXELS = 16_384, 65_536
@@ -23,6 +23,7 @@ class Decoder:
 
         Raises:
             ImageUnreadable, ImageHasTooManyPixels: it has none.
+            Overloaded: there is not enough memory to decode it now.
         """
         pixels = self._decode(data, self._max_pixels)
         assert pixels is not None, "an image with too many pixels is not opened"
@@ -36,6 +37,8 @@ class Decoder:
         try:
             image = open_image(data, self._max_pixels)
             return decode_to_input(image, self._spec) if image.width * image.height <= most else None
+        except MemoryError:
+            raise Overloaded("there is not enough memory for this image now; try again shortly") from None
         except TooManyPixels as error:
             raise ImageHasTooManyPixels(f"{error}; resize it or raise TRUSTSERVE_MAX_IMAGE_PIXELS") from error
         except ImageError as error:

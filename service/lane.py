@@ -60,26 +60,28 @@ class Lane:
         """Why it cannot answer now, if so."""
         return self._watchdog.trouble()
 
-    def submit(self, request_id: str, data: bytes) -> "asyncio.Future[Answer]":
-        """Queues one encoded image; the future is of its answer.
+    def submit(self, request_id: str, data: bytes, seconds: float) -> "asyncio.Future[Answer]":
+        """Queues one encoded image, which may wait so long; the future is of its answer.
 
         It may fail with ImageUnreadable, ImageHasTooManyPixels, AnswerInvalid or InferenceFailed.
 
         Raises:
             NotReady: nothing can be answered now.
+            Overloaded: not in that time.
         """
-        return self._batcher.submit(Job(request_id, data, asyncio.get_running_loop().create_future()))
+        return self._batcher.submit(Job(request_id, data, asyncio.get_running_loop().create_future(), seconds))
 
     def check(self) -> None:
         """Fails what waits for a batch that hangs; to be called about once a second, on the event loop."""
         if self._watchdog.hanging():
             self._batcher.fail_all("the batch of this image hangs, or the one before it; try again shortly")
 
-    async def close(self) -> None:
-        """Answers what waits, sums and saves what was monitored, and stops."""
-        await self._batcher.close()
+    async def close(self, grace_seconds: float) -> None:
+        """Answers what waits, within that time, sums and saves what was monitored, and stops."""
+        stopped = await self._batcher.close(grace_seconds)
         await self._monitor.background.close()
-        self.bundle.sessions.close()
+        if stopped:
+            self.bundle.sessions.close()
 
     def _run(self, request_ids: Sequence[str], images: list[Pixels]) -> Sequence[Answer]:
         self._metrics.batch_size.observe(len(images))

@@ -73,17 +73,21 @@ class Predict:
             unexpected = ServiceError(f"something unexpected happened; {IN_THE_LOG}")
             await problem_response(request_id, unexpected)(scope, receive, send)
         else:
-            await _send_json(body, request_id, send)
+            await _send_json(body, request_id, self._engine.stopping, send)
 
     async def _answer(self, request_id: str, headers: Mapping[bytes, bytes], query: bytes, receive: Receive) -> bytes:
-        lane = self._engine.lane
+        # Before a byte is read: does anything answer at all?
+        self._engine.lane  # noqa: B018
         with_probabilities = _wants_probabilities(query)
         seconds = seconds_allowed(headers.get(_TIMEOUT), self._deadline_seconds)
         with self._admission.seat() as seat:
             data = await read_image(headers, receive, self._limits, seat)
             seat.wait()
-            answer = await wait_for(lane.submit(request_id, data), seconds, receive)
+            # Only now: the upload may have taken longer than the life of a bundle.
+            lane = self._engine.lane
+            answer = await wait_for(lane.submit(request_id, data, seconds), seconds, receive)
         self._captures.offer(request_id, answer, lane.bundle.manifest, data)
+        self._engine.offer_to_shadow(request_id, data)
         return _prediction(request_id, answer, lane, with_probabilities).model_dump_json(exclude_none=True).encode()
 
 
@@ -111,11 +115,13 @@ def _prediction(request_id: str, answer: Answer, lane: Lane, with_probabilities:
     )
 
 
-async def _send_json(body: bytes, request_id: str, send: Send) -> None:
+async def _send_json(body: bytes, request_id: str, last: bool, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (_REQUEST_ID, request_id.encode()),
     ]
+    if last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -41,7 +41,7 @@ class RequestId:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            _logger.exception("request %s to %s failed", request_id, scope["path"])
+            _logger.exception("request %s to %s failed", request_id, scope["path"], extra={"request_id": request_id})
             if started:
                 raise
             error = ServiceError(f"something unexpected happened; {IN_THE_LOG}")

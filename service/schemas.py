@@ -67,7 +67,9 @@ class Feedback(BaseModel):
 class LabelOutcome(BaseModel):
     """What became of one label."""
 
-    request_id: str | None = Field(examples=["3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"], description="none where invalid")
+    request_id: str | None = Field(
+        None, examples=["3f0c1d3c5b8e4e0c9b6b0b1b7a1d2e3f"], description="absent where the label is invalid"
+    )
     outcome: Literal["accepted", "repeated", "contradicting", "unknown", "invalid", "expired"]
     detail: str | None = Field(None, description="what was wrong, and the way out")
 

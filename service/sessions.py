@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from trust.manifest import CLASSIFIER, ORACLE, BundleError, Manifest
+from trust.manifest import CLASSIFIER, ORACLE, BundleError, Manifest, read_file
 from trust.preprocess import Pixels
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -48,18 +48,23 @@ class Graph:
     """One ONNX graph, open and checked against the manifest.
 
     Raises:
-        BundleError: onnxruntime cannot load it, it is not the graph that the manifest describes, or CUDA is
-            wanted and the session does not have it.
+        BundleError: the file differs from the manifest's, onnxruntime cannot load it or would need other files, it is
+            not the graph that the manifest describes, or CUDA is wanted and the session does not have it.
     """
 
     def __init__(self, path: Path, manifest: Manifest, outputs: Sequence[str], device: Device, threads: int) -> None:
         self._outputs = list(outputs)
+        # Not the path: what was verified is what is opened.
+        data = read_file(path.parent, manifest, path.name)
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), sess_options=_session_options(threads), providers=_wanted_providers(device)
+                data, sess_options=_session_options(threads), providers=_wanted_providers(device)
             )
         except Exception as error:
             raise BundleError(f"{path} cannot be loaded: {error}; export the bundle again") from error
+        # Kept for a fallback to another provider, which would be a silent one.
+        self._session.disable_fallback()
+        self._session._model_bytes = None
         self.provider: str = self._session.get_providers()[0]
         if device == "cuda" and self.provider != CUDA:
             raise BundleError(
@@ -97,6 +102,8 @@ def _session_options(threads: int) -> Any:
     options.intra_op_num_threads = threads
     # Two pools that spin for work slow each other many times over.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights in other files are looked for in a folder that can hold none: they are refused.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3
     return options
 

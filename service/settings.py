@@ -21,6 +21,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
 
     model: Path = Field(Path("models/fashion-mnist"), description="folder of the bundle to serve")
+    shadow: Path | None = Field(
+        None, description="folder of a bundle that sees the same images and answers nobody, to be judged beside it"
+    )
+    shadow_share: float = Field(1.0, ge=0, le=1, description="share of the images that the shadow sees")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     workers: int = Field(1, ge=1, description="processes that answer; each opens the bundle and has a queue of its own")
@@ -44,6 +48,9 @@ class Settings(BaseSettings):
     upload_seconds: float = Field(30.0, gt=0, description="how long an image may take to come; then 408")
     hang_seconds: float = Field(
         30.0, gt=0, description="how long a batch may run before the service says that it is not ready"
+    )
+    drain_seconds: float = Field(
+        1.0, ge=0, description="how long after SIGTERM it still takes requests, no longer ready: load balancers look"
     )
     max_image_bytes: int = Field(10_000_000, ge=1, description="largest image file, in bytes; then 413")
     max_image_pixels: int = Field(50_000_000, ge=1, description="largest image, width x height; then 413")
@@ -89,8 +96,21 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, min_length=16, description="opens `/captures` to who sends it as Bearer; unset: there is no such route"
     )
+    admin_token_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="the same by the token's SHA-256, in hex: the token itself need not be where the service runs",
+    )
+    cors_origins: str | None = Field(
+        None,
+        pattern=r"^(\*|https?://[^\s,/]+(,https?://[^\s,/]+)*)$",
+        description="origins whose pages may call the service, with commas between them; *: any; unset: none",
+    )
     access_log: bool = Field(False, description="log a line for every request")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="how events are logged, one a line; auto: text on a terminal, JSON elsewhere"
+    )
 
     @property
     def journal_url(self) -> str | None:
@@ -100,7 +120,7 @@ class Settings(BaseSettings):
         return self.journal or f"sqlite:///{self.state / 'journal.sqlite'}"
 
 
-_SECRETS = {"admin_token", "journal"}  # a database URL may hold a password
+_SECRETS = {"admin_token", "admin_token_sha256", "journal"}  # a database URL may hold a password
 
 
 def load_settings(**flags: Any) -> Settings:

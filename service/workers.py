@@ -85,6 +85,12 @@ class _Supervisor(Multiprocess):
             self._hear(self._events.get())
         super().keep_subprocess_alive()
 
+    def handle_hup(self) -> None:
+        # uvicorn would start new workers. These open the new bundle beside the old one, which stays if it is broken.
+        for process in self.processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGHUP)
+
     def _hear(self, event: Event) -> None:
         if isinstance(event, _Failed):
             self.failure = self.failure or event.sentence
@@ -98,7 +104,7 @@ class _Supervisor(Multiprocess):
 
 def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> FastAPI:
     """The app of one worker; called in its process."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are started by the supervisor"
     threading.Thread(target=_end_with, args=[parent, folder], daemon=True).start()

@@ -7,7 +7,7 @@ oracle.onnx: trust is then a post-hoc score of the logits, or the classifier's g
 """
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 import numpy as np
@@ -126,6 +126,8 @@ class Manifest(_Frozen):
         oracle = {ORACLE} if self.oracle_outputs else set()
         if absent := ({CLASSIFIER, GOLDEN, REFERENCE} | oracle) - self.files.keys():
             raise ValueError(f"files {sorted(absent)} are not listed")
+        if outside := [name for name in self.files if not _is_inside(name)]:
+            raise ValueError(f"files {sorted(outside)} do not lie in the bundle; wanted names like report/index.html")
         if self.threshold.by_class is not None and len(self.threshold.by_class) != len(self.classes):
             raise ValueError(f"{len(self.threshold.by_class)} thresholds by class for {len(self.classes)} classes")
         return self
@@ -156,21 +158,48 @@ def verify_files(bundle: Path, manifest: Manifest) -> None:
     """Compares each file's size and SHA-256 with the manifest.
 
     Raises:
-        BundleError: a file is missing or differs.
+        BundleError: a file is missing, differs, or is a link to somewhere else.
     """
     for name, wanted in manifest.files.items():
-        path = bundle / name
-        if not path.is_file():
-            raise BundleError(f"{path} is missing; the bundle is incomplete, copy or export it again")
-        found = digest_file(path)
-        if found != wanted:
-            raise BundleError(
-                f"{path} is not the file that was exported: sha256 {found.sha256[:12]} ({found.bytes} bytes), "
-                f"wanted {wanted.sha256[:12]} ({wanted.bytes} bytes); copy or export the bundle again"
-            )
+        path = _existing(bundle, name)
+        _compare(path, digest_file(path), wanted)
+
+
+def read_file(bundle: Path, manifest: Manifest, name: str) -> bytes:
+    """A file of the bundle, which is to be used: these very bytes are the ones that were exported.
+
+    Raises: as `verify_files`.
+    """
+    path = _existing(bundle, name)
+    data = path.read_bytes()
+    _compare(path, FileDigest(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), manifest.files[name])
+    return data
 
 
 def digest_file(path: Path) -> FileDigest:
     """Size and SHA-256 of a file."""
     with path.open("rb") as file:
         return FileDigest(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    # On Windows a backslash parts folders and a colon ends the drive.
+    return path.name != "" and not path.is_absolute() and ".." not in path.parts and not set(name) & set("\\:\0")
+
+
+def _existing(bundle: Path, name: str) -> Path:
+    path = bundle / name
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; the bundle is incomplete, copy or export it again")
+    if not path.resolve().is_relative_to(bundle.resolve()):
+        raise BundleError(f"{path} is a link to {path.resolve()}, outside the bundle; copy the file itself")
+    return path
+
+
+def _compare(path: Path, found: FileDigest, wanted: FileDigest) -> None:
+    if found != wanted:
+        raise BundleError(
+            f"{path} is not the file that was exported: sha256 {found.sha256[:12]} ({found.bytes} bytes), "
+            f"wanted {wanted.sha256[:12]} ({wanted.bytes} bytes); copy or export the bundle again"
+        )

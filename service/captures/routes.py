@@ -1,14 +1,9 @@
 """GET /captures: the captured images, for those who know the admin token."""
 
-import hmac
-from collections.abc import Callable
-from typing import Annotated
-
 from fastapi import Depends, FastAPI
 from fastapi.responses import Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import SecretStr
 
+from service.admin import RequireAdmin
 from service.captures.folder import Capture, CaptureFolder
 from service.documentation import error_responses
 from service.errors import CaptureUnknown, Unauthorized
@@ -17,12 +12,10 @@ from service.schemas import CapturedImage, CaptureList, ModelName
 LISTED = 1000
 """Most captures in one answer, the newest."""
 
-_bearer = HTTPBearer(auto_error=False, description="the service's admin token")
 
-
-def add_captures(app: FastAPI, folder: CaptureFolder, token: SecretStr) -> None:
+def add_captures(app: FastAPI, folder: CaptureFolder, require_admin: RequireAdmin) -> None:
     """Adds the two routes to an app."""
-    guarded = [Depends(_admin_only(token))]
+    guarded = [Depends(require_admin)]
 
     @app.get("/captures", dependencies=guarded, responses=error_responses(Unauthorized), tags=["operator"])
     def captures() -> CaptureList:
@@ -43,20 +36,7 @@ def add_captures(app: FastAPI, folder: CaptureFolder, token: SecretStr) -> None:
         image = folder.read_image(request_id)
         if image is None:
             raise CaptureUnknown(f"no image is kept under {request_id[:64]!r}; /captures lists those that are")
-        return Response(image, media_type="image/png", headers={"Cache-Control": "no-store"})
-
-
-def _admin_only(token: SecretStr) -> Callable[..., None]:
-    """A dependency that refuses requests without the token; how long it takes tells nothing of it."""
-    wanted = token.get_secret_value().encode()
-
-    def check(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
-        # Header values are latin-1 for the framework: back to the bytes as they came.
-        found = sent.credentials.encode("latin-1") if sent else b""
-        if not hmac.compare_digest(found, wanted):
-            raise Unauthorized("this is the operator's; send the admin token as `Authorization: Bearer ...`")
-
-    return check
+        return Response(image, media_type="image/png")
 
 
 def _captured_image(capture: Capture) -> CapturedImage:

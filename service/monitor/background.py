@@ -1,4 +1,4 @@
-"""The monitor's thread, beside the requests: folds what came, shows alarms, drift and journal, saves."""
+"""The monitor's thread, beside the requests: folds what came, shows drift and journal, saves."""
 
 import asyncio
 import logging
@@ -53,8 +53,6 @@ class Background:
         self._stopping = threading.Event()
         self._folds = self._ticks = 0
         self._shown: set[tuple[str, str]] = set()
-        metrics.alarms(memory.alarms.watches, memory.alarms.threshold)
-        self._show_alarms()
 
     def start(self) -> None:
         """Begins."""
@@ -78,7 +76,6 @@ class Background:
             self._tick()
 
     def _tick(self) -> None:
-        self._show_alarms()
         if self._journal is not None:
             self._process_metrics.journal(self._journal.counts)
         if self._ticks % DRIFT_TICKS == 0:
@@ -98,10 +95,6 @@ class Background:
                 if found := statistics.get(statistic):
                     self._metrics.drift(score, statistic, found.value, found.threshold)
                     self._shown.add((score, statistic))
-
-    def _show_alarms(self) -> None:
-        for watch in self._memory.alarms.watches.values():
-            self._metrics.alarm(watch.name, watch.level, watch.active)
 
     def _close(self) -> None:
         self._stopping.set()

@@ -54,7 +54,7 @@ class Fold:
         parts: dict[str, Callable[[], None]] = {
             "metrics": lambda: self._metrics.observe(observations),
             "window": lambda: self._memory.add(observations, now),
-            "alarms": lambda: self.show_raised(self._alarms.observe(observations)),
+            "alarms": lambda: self.show_alarms(self._alarms.observe(observations)),
             "journal": lambda: self._record(batches, observations.question_answer),
         }
         for name, part in parts.items():
@@ -64,16 +64,17 @@ class Fold:
                 _logger.exception("%d answers are missing in the %s", len(answers), name)
                 self._metrics.unobserved("failed", len(answers))
 
-    def show_raised(self, alarms: Iterable[str]) -> None:
-        """Counts and logs alarms that were just raised."""
-        manifest = self._subject.manifest
-        for name in alarms:
-            watch = self._alarms.watches[name]
+    def show_alarms(self, raised: Iterable[str] = ()) -> None:
+        """Shows how the alarms stand; counts and logs those that were just raised."""
+        manifest, watches = self._subject.manifest, self._alarms.watches
+        for name in raised:
             self._metrics.alarm_raised(name)
-            self._metrics.alarm(name, watch.level, watch.active)
             _logger.warning(
-                "alarm %s of %s %s: its watched mean fell below %.4f", name, manifest.name, manifest.version, watch.mu0
+                "alarm %s of %s %s: its watched mean fell below %.4f",
+                *(name, manifest.name, manifest.version, watches[name].mu0),
             )
+        for watch in watches.values():
+            self._metrics.alarm(watch.name, watch.level, watch.active)
 
     def _observations(self, batches: Sequence[Batch], answers: Sequence[Answer]) -> Observations:
         """The answers' columns.

@@ -54,6 +54,8 @@ class Live:
         self._intake = Intake()
         self._fold = Fold(subject, memory, metrics, journal)
         self._folding = threading.Lock()
+        metrics.alarms(memory.alarms.watches, memory.alarms.threshold)
+        self._fold.show_alarms()
 
     def observe(self, request_ids: Sequence[str], answers: Sequence[Answer]) -> None:
         """Takes the answers of one batch, before they are sent; neither blocks nor raises.
@@ -134,7 +136,7 @@ class Live:
         if (answer.model, answer.version) == (self._model, self._version):
             probability = label.sampling_probability
             raised = self._memory.alarms.observe_label(correct, answer.trusted, probability, self._clock())
-            self._fold.show_raised(raised)
+            self._fold.show_alarms(raised)
 
     def _labelled(self, since: float, until: float) -> LabelledColumns | Literal["journal off", "journal away"]:
         if self._journal is None:

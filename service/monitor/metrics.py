@@ -57,6 +57,9 @@ class Metrics:
         self.captures_dropped = Counter(
             "trust_captures_dropped", "Images to be captured that could not be.", ["reason"], registry=registry
         )
+        self.shadow_dropped = Counter(
+            "trust_shadow_dropped", "Images that the shadow was to see and could not.", registry=registry
+        )
         self._request_seconds = Histogram(
             "trust_request_seconds", "Time to answer POST /predict.", buckets=SECONDS_BINS, registry=registry
         )

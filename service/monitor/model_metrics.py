@@ -59,6 +59,7 @@ class ModelMetrics:
         manifest = bundle.manifest
         self._families = families
         self._model = model = (manifest.name, manifest.version)
+        self._is_open = True
         self._classes = classes = class_labels(manifest.classes, class_series_limit)
         self._series = AnswerSeries(families.answers, model, classes[: class_series_limit + 1])
         families.opened(model)
@@ -89,7 +90,8 @@ class ModelMetrics:
 
     def alarm(self, name: str, level: float, active: bool) -> None:
         """Shows an alarm's state: log10 of its e-statistic, and whether it was raised and is not over."""
-        self._families.alarms.alarm(self._model, name, level, active)
+        if self._is_open:
+            self._families.alarms.alarm(self._model, name, level, active)
 
     def alarm_raised(self, name: str) -> None:
         """Counts one alarm; not called again for one that a restart restored."""
@@ -97,8 +99,10 @@ class ModelMetrics:
 
     def drift(self, score: str, statistic: str, value: float, threshold: float | None = None) -> None:
         """Shows a distance from the reference, such as psi of trust, over the windows of all workers."""
-        self._families.alarms.drift(self._model, score, statistic, value, threshold)
+        if self._is_open:
+            self._families.alarms.drift(self._model, score, statistic, value, threshold)
 
     def close(self) -> None:
-        """Takes the gauges away: the bundle answers no more. What it counted stays."""
+        """Takes the gauges away: the bundle answers no more. What it counted stays, and late labels still count."""
+        self._is_open = False
         self._families.closed(self._model)

@@ -36,10 +36,32 @@ def open_journal_of(settings: Settings) -> Journal | None:
         raise SettingsError(f"{PREFIX}JOURNAL cannot be used: {error}") from error
 
 
+def open_shadow_journal_of(settings: Settings) -> Journal | None:
+    """Where a shadow's answers wait for labels, or None where the settings want no journal; blocks.
+
+    A file of its own: in the journal, the same request ids stand for the answers that were given.
+    """
+    if settings.journal_url is None:
+        return None
+    url = f"sqlite:///{settings.state / 'shadow.sqlite'}"
+    return open_journal(url, settings.journal_days, settings.journal_rows, settings.journal_buffer)
+
+
 def open_monitor(
-    bundle: Bundle, threshold: Threshold, settings: Settings, metrics: Metrics, journal: Journal | None
+    bundle: Bundle,
+    threshold: Threshold,
+    settings: Settings,
+    metrics: Metrics,
+    journal: Journal | None,
+    shadow: bool = False,
 ) -> Monitor:
     """The monitor of a bundle that is about to answer, beside those of other bundles; blocks.
+
+    Args:
+        bundle, threshold: what answers.
+        settings, metrics: of the service.
+        journal: where its answers wait for labels; None: there is none.
+        shadow: the bundle answers nobody, and its journal is not the one that the metrics tell of.
 
     Raises:
         BundleError: the bundle's reference cannot be read.
@@ -51,4 +73,6 @@ def open_monitor(
     memory = Memory(settings.state / digest, len(subject.names), subject.new_alarms)
     minimum = settings.monitor_minimum
     live = Live(subject, memory, model_metrics, journal, minimum)
-    return Monitor(live, Background(live, metrics, subject, memory, model_metrics, journal, minimum))
+    return Monitor(
+        live, Background(live, metrics, subject, memory, model_metrics, None if shadow else journal, minimum)
+    )

@@ -69,7 +69,7 @@ class Live:
         return columns
 
 
-# Of a module, not of the session: nothing should run on beside the tests of others.
+# Of the one file that asks it: its rules, run every second, would take half a core from all tests after it.
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Everything after the images were replayed and the rules had time to see it."""

@@ -76,6 +76,11 @@ def test_variable_offers_what_serves(variable, live: Live):
     assert chosen in offered or (chosen == variable["allValue"] and len(offered) == len(live.services))
 
 
+def test_health_check_is_content_with_a_ready_service(live: Live):
+    result = run_healthcheck(int(live.services["a"].rpartition(":")[2]))
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_every_rule_records_something(live: Live):
     found = {series["metric"]["__name__"] for series in query(live, '{__name__=~"(model|job)\\\\w*:.+"}')}
     assert found == set(RECORDED)
@@ -163,11 +168,6 @@ def test_kolmogorov_smirnov_distance_is_that_from_the_reference_images(live: Liv
     for name, summary in (("kolmogorov_smirnov:max", np.max), ("wasserstein:sum", np.mean)):
         shown = value(live, f"model_score:{name}", trust)
         assert_pooled(shown, answers, lambda times, of=summary: float(of(differences(times))))
-
-
-def test_health_check_is_content_with_a_ready_service(live: Live):
-    result = run_healthcheck(int(live.services["a"].rpartition(":")[2]))
-    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_nobody_is_alarmed_while_images_are_clean(live: Live):

@@ -10,7 +10,7 @@ import pytest
 from service.answer import Answer
 from service.batching import Batcher, Job
 from service.decoding import Decoder
-from service.errors import AnswerInvalid, ImageUnreadable, InferenceFailed, NotReady
+from service.errors import AnswerInvalid, ImageUnreadable, InferenceFailed, NotReady, Overloaded
 from service.watchdog import Watchdog
 from tests.tiny import png
 from trust.preprocess import Preprocess
@@ -66,14 +66,14 @@ def run(scenario, watchdog=None, **options):
                 await scenario(batcher, networks)
             finally:
                 networks.go.set()
-                await batcher.close()
+                await batcher.close(10)
 
     asyncio.run(main())
     return networks.batches
 
 
-def submit(batcher, data: bytes):
-    return batcher.submit(Job("id", data, asyncio.get_running_loop().create_future()))
+def submit(batcher, data: bytes, seconds=60.0):
+    return batcher.submit(Job("id", data, asyncio.get_running_loop().create_future(), seconds))
 
 
 async def submit_behind_a_running_batch(batcher, networks, greys):
@@ -211,10 +211,40 @@ def test_batch_that_hangs_turns_away_and_what_waits_for_it_can_be_failed():
     assert run(scenario, watchdog) == [[0], [30]]
 
 
+def test_image_whose_answer_would_come_too_late_is_turned_away_at_once():
+    async def scenario(batcher, networks):
+        first = submit(batcher, image(0))
+        await until(lambda: networks.batches)
+        await asyncio.sleep(0.2)
+        networks.go.set()
+        await first
+        networks.go.clear()
+        # From here on an image is taken to need 0.2 s, and one waits.
+        waiting = submit(batcher, image(10))
+        with pytest.raises(Overloaded, match="longer than this one may"):
+            submit(batcher, image(20), seconds=0.2)
+        patient = submit(batcher, image(30), seconds=60)
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(waiting, patient)] == [0.1, 0.3]
+
+    run(scenario)
+
+
+def test_closing_does_not_wait_for_a_batch_without_end():
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10])
+        assert await batcher.close(0.05) is False
+        for future in futures:
+            with pytest.raises(InferenceFailed, match="stopping"):
+                await future
+
+    run(scenario)
+
+
 def test_closing_answers_what_waits_and_takes_no_more():
     async def scenario(batcher, networks):
         futures = await submit_behind_a_running_batch(batcher, networks, [10, 20])
-        closing = asyncio.create_task(batcher.close())
+        closing = asyncio.create_task(batcher.close(10))
         await asyncio.sleep(0)
         with pytest.raises(NotReady, match="stopping"):
             submit(batcher, image(30))

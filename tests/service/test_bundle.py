@@ -4,12 +4,14 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 
 from service.bundle import golden_differences, load_bundle, open_bundle
+from service.sessions import open_sessions
 from tests.tiny import edit_manifest, expected_answer, quadrants
 from trust.head import TrustHead, trust_probability
-from trust.manifest import BundleError
+from trust.manifest import BundleError, read_manifest, verify_files
 
 
 def test_opened_bundle_gives_the_outputs_of_both_networks(tiny_bundle):
@@ -42,6 +44,42 @@ def test_changed_file(own_bundle):
     graph[-1] ^= 1
     (own_bundle / "oracle.onnx").write_bytes(graph)
     with pytest.raises(BundleError, match=r"oracle.onnx is not the file that was exported"):
+        open_bundle(own_bundle)
+
+
+def test_graph_that_changes_after_all_files_were_verified(own_bundle):
+    manifest = read_manifest(own_bundle)
+    verify_files(own_bundle, manifest)
+    shutil.copy(own_bundle / "classifier.onnx", own_bundle / "oracle.onnx")
+    with pytest.raises(BundleError, match=r"oracle.onnx is not the file that was exported"):
+        open_sessions(own_bundle, manifest, "cpu", None)
+
+
+@pytest.mark.parametrize("location", ["weights", "./weights", "sub/../weights", "../tiny/weights", "/etc/hostname"])
+@pytest.mark.parametrize("place", ["bundle", "working directory"])
+def test_graph_whose_weights_lie_in_another_file(own_bundle, tmp_path, monkeypatch, location, place):
+    # onnxruntime would find them beside the graph, or in the working directory when it is given bytes.
+    folder = own_bundle if place == "bundle" else tmp_path / "elsewhere" / "tiny"
+    (folder / "sub").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    model = onnx.load(own_bundle / "classifier.onnx")
+    weights = next(each for each in model.graph.initializer if each.name == "weights")
+    (folder / "weights").write_bytes(weights.raw_data)
+    onnx.external_data_helper.set_external_data(weights, location)
+    weights.ClearField("raw_data")
+    (own_bundle / "classifier.onnx").write_bytes(model.SerializeToString())
+    edit_manifest(own_bundle)
+    with pytest.raises(BundleError, match=r"classifier.onnx cannot be loaded: .*[Ee]xternal data"):
+        open_bundle(own_bundle)
+
+
+def test_graph_with_an_operator_from_a_library_of_its_own(own_bundle):
+    model = onnx.load(own_bundle / "classifier.onnx")
+    model.graph.node[0].domain = "somebody.else"
+    model.opset_import.append(onnx.helper.make_opsetid("somebody.else", 1))
+    onnx.save(model, own_bundle / "classifier.onnx")
+    edit_manifest(own_bundle)
+    with pytest.raises(BundleError, match=r"classifier.onnx cannot be loaded: .*somebody.else"):
         open_bundle(own_bundle)
 
 

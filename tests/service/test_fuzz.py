@@ -1,43 +1,17 @@
 """Whatever is sent, the answer is an answer or a problem of the caller's, never of the service's."""
 
-import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
-import pytest
+import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-# Pillow warns of each odd tag.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-MODES = {"JPEG": "CMYK", "PNG": "LA", "WEBP": "RGBA", "BMP": "RGB", "GIF": "P", "TIFF": "I;16"}
+from tests.service.server import Server
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def real_image(file_format: str) -> bytes:
-    image = Image.effect_noise((9, 7), 80)
-    mode = MODES[file_format]
-    file = io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    options = {} if file_format in ("BMP", "GIF") else {"exif": exif}
-    (image.convert("I").convert(mode) if mode == "I;16" else image.convert(mode)).save(file, file_format, **options)
-    return file.getvalue()
-
-
-IMAGES = {file_format: real_image(file_format) for file_format in FORMATS}
-
-
-@st.composite
-def broken_images(draw, file_format):
-    """A real image with some bytes flipped, perhaps cut short."""
-    data = bytearray(IMAGES[file_format])
-    for _ in range(draw(st.integers(1, 8))):
-        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
-    return bytes(data[: draw(st.integers(1, len(data)))]) if draw(st.booleans()) else bytes(data)
 
 
 def assert_answer_or_problem(response) -> None:
@@ -68,13 +42,6 @@ def test_any_bytes_as_form(client, data, boundary, head):
 def test_any_content_type(client, media_type):
     headers = {b"Content-Type": media_type.strip().encode("latin-1")}
     assert_answer_or_problem(client.post("/predict", content=b"x", headers=headers))
-
-
-@pytest.mark.parametrize("file_format", FORMATS)
-@quick
-@given(data=st.data())
-def test_real_images_with_broken_bytes(client, file_format, data):
-    assert_answer_or_problem(client.post("/predict", files={"image": data.draw(broken_images(file_format))}))
 
 
 KINDS = st.sampled_from(["application/json", "application/x-ndjson", "application/json; charset=utf-16"])
@@ -119,3 +86,18 @@ def test_any_json_as_feedback(client, sent):
 def test_any_text_as_window(client, window):
     response = client.get("/monitor", params={"window": window})
     assert response.status_code in (200, 400), response.text
+
+
+def test_service_keeps_what_its_openapi_document_promises(tiny_bundle, tmp_path):
+    token = "correct horse battery"
+    server = Server(tmp_path, "--model", str(tiny_bundle), "--admin-token", token, "--captures", "2")
+    document = httpx.get(f"{server.url}/openapi.json").json()
+    operations = sum(len(methods) for methods in document["paths"].values())
+    configured = ["--config-file", str(Path(__file__).with_name("schemathesis.toml"))]
+    asked = [f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {token}", "--no-color"]
+    tool = [sys.executable, "-m", "schemathesis.cli"]
+    found = subprocess.run([*tool, *configured, "run", *asked], cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+    assert f"Tested: {operations}\n" in found.stdout
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr()

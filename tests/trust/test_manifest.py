@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trust.manifest import BundleError, Manifest, digest_file, read_manifest, verify_files
+from trust.manifest import BundleError, Manifest, digest_file, read_file, read_manifest, verify_files
 
 
 def change(bundle, **changes):
@@ -42,6 +42,36 @@ def test_entry_that_does_not_validate_is_named(own_bundle, changes, words):
     change(own_bundle, **changes)
     with pytest.raises(BundleError, match=words):
         read_manifest(own_bundle)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "..\\up", "C:up", "", ".", "nul\0"])
+def test_name_that_leaves_the_bundle_is_refused(own_bundle, name):
+    files = json.loads((own_bundle / "manifest.json").read_text())["files"]
+    change(own_bundle, files=files | {name: files["README.md"]})
+    with pytest.raises(BundleError, match="do not lie in the bundle"):
+        read_manifest(own_bundle)
+
+
+def test_link_that_leaves_the_bundle_is_refused(own_bundle, tmp_path):
+    (own_bundle / "README.md").rename(tmp_path / "elsewhere")
+    (own_bundle / "README.md").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match=r"README.md is a link to .*elsewhere, outside the bundle"):
+        verify_files(own_bundle, read_manifest(own_bundle))
+
+
+def test_link_within_the_bundle_is_followed(own_bundle):
+    # As Kubernetes mounts volumes.
+    (own_bundle / "README.md").rename(own_bundle / "..data")
+    (own_bundle / "README.md").symlink_to("..data")
+    verify_files(own_bundle, read_manifest(own_bundle))
+
+
+def test_file_is_verified_as_it_is_read(own_bundle):
+    manifest = read_manifest(own_bundle)
+    assert read_file(own_bundle, manifest, "README.md") == b"# tiny\n"
+    (own_bundle / "README.md").write_text("# TINY\n")
+    with pytest.raises(BundleError, match=r"README.md is not the file that was exported"):
+        read_file(own_bundle, manifest, "README.md")
 
 
 def test_missing_file_is_named(own_bundle):

@@ -6,9 +6,12 @@ import time
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
+from service.app import create_app
 from service.settings import SettingsError, load_settings
+from tests.service.conftest import wait_until_opened
 from tests.service.test_problems import assert_problem
 from tests.tiny import expected_answer, png, quadrants
 
@@ -20,6 +23,19 @@ IMAGE = quadrants(200, 50, 20, 120)
 @pytest.fixture
 def client(serve, tmp_path):
     return serve(state=tmp_path, captures=3, admin_token=TOKEN)
+
+
+@pytest.fixture(scope="module")
+def captured(tiny_bundle, tmp_path_factory):
+    """A service that captured "mine", shared by tests that only look; a secret lies beside its folder."""
+    state = tmp_path_factory.mktemp("state")
+    (state / "secret.png").write_bytes(b"secret")
+    app = create_app(load_settings(model=tiny_bundle, state=state, captures=3, admin_token=TOKEN))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        wait_until_opened(client)
+        ask(client, "mine")
+        captures(client, 1)
+        yield client
 
 
 def ask(client, request_id):
@@ -77,8 +93,8 @@ def test_captures_outlive_the_service(serve, tmp_path):
     + [{"Authorization": value} for value in ("Bearer", "Bearer ", f"Bearer {TOKEN}x", TOKEN)]
     + [{"Authorization": b"Bearer \xff\xfe"}],
 )
-def test_who_does_not_show_the_token_sees_nothing(client, path, sent):
-    response = client.get(path, headers=sent)
+def test_who_does_not_show_the_token_sees_nothing(captured, path, sent):
+    response = captured.get(path, headers=sent)
     assert_problem(response, 401, "unauthorized", "Authorization: Bearer")
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="trustserve"'
 
@@ -109,11 +125,8 @@ def test_no_id_that_a_caller_may_choose_leaves_the_folder(client, tmp_path, requ
 @pytest.mark.parametrize(
     "asked", ["unknown", "..%2f..%2fsecret", "%2e%2e%2fsecret", "mine.json", "mine.png", "a%00b", "*", "x" * 5000]
 )
-def test_what_is_not_captured_is_not_found(client, tmp_path, asked):
-    (tmp_path / "secret.png").write_bytes(b"secret")
-    ask(client, "mine")
-    captures(client, 1)
-    response = client.get(f"/captures/{asked}", headers=SHOWN)
+def test_what_is_not_captured_is_not_found(captured, asked):
+    response = captured.get(f"/captures/{asked}", headers=SHOWN)
     assert response.status_code == 404
     assert b"secret\n" not in response.content
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -148,8 +161,8 @@ def test_token_that_is_refused_is_not_shown(monkeypatch, variable):
     assert error.value.__cause__ is None
 
 
-def test_docs_say_what_opens_the_captures(client):
-    documented = client.get("/openapi.json").json()
+def test_docs_say_what_opens_the_captures(captured):
+    documented = captured.get("/openapi.json").json()
     route = documented["paths"]["/captures/{request_id}"]["get"]
     assert route["security"] == [{"HTTPBearer": []}]
     assert {"401", "404"} <= route["responses"].keys()

@@ -200,3 +200,21 @@ def test_mean_that_cannot_fall_or_be_exceeded_is_refused(mu0):
 def test_run_length_that_is_none_is_refused(a):
     with pytest.raises(ValueError, match="average run length"):
         EDetector(0.9, a)
+
+
+@pytest.mark.parametrize("mean", [0.95, 0.85, 0.3], ids=["as promised", "a little lower", "far lower"])
+@pytest.mark.parametrize("mu0", [0.5, 0.9, 0.999])
+def test_many_values_at_once_are_as_each_by_itself(mu0, mean):
+    values = np.random.default_rng(0).binomial(20, mean, 2000) / 20
+    by_one, at_once = EDetector(mu0, 1000), EDetector(mu0, 1000)
+    alarm = next((index for index, value in enumerate(values) if by_one.update(value)), None)
+    assert at_once.first_alarm(values) == alarm
+    assert at_once.state_dict()["sums"] == pytest.approx(by_one.state_dict()["sums"], rel=1e-9)
+
+
+def test_many_values_of_which_one_is_no_number_are_refused_whole():
+    detector = EDetector(0.9, 1000)
+    for wrong in (math.nan, -0.1, 1.1):
+        with pytest.raises(ValueError, match="takes numbers in"):
+            detector.first_alarm(np.array([0.2, wrong]))
+    assert detector.statistic == 0

@@ -190,6 +190,8 @@ def test_gauges_of_a_closed_bundle_go_away_and_its_counters_stay(process, metric
         each.drift("trust", "psi", 0.3, threshold=0.1)
     before = scrape()
     metrics.close()
+    # A label that comes late, and raises an alarm.
+    metrics.alarm("input", level=6.0, active=True)
     after = scrape()
     gone = {name for name, labels in before.keys() - after.keys()}
     assert gone == GAUGES

@@ -49,6 +49,25 @@ def test_second_trouble_raises_a_second_alarm():
     assert feed(troubled, *[0.2] * 100, *[1.0] * 20, *[0.2] * 100) == 2
 
 
+def test_many_values_at_once_are_as_each_by_itself():
+    # Trouble, over after a block of ten; trouble again, over; and a third time, in the midst of a block.
+    values = np.array([*[0.2] * 100, *[1.0] * 25, *[0.2] * 103, *[1.0] * 40, *[0.2] * 7])
+    at = 100.0 + np.arange(len(values))
+    by_one, at_once, in_pieces = watch(), watch(), watch()
+    raised = sum(by_one.update(value, now) for value, now in zip(values, at, strict=True))
+    assert raised == 3
+    assert at_once.update_many(values, at) == raised
+    pieces = zip(np.split(values, [3, 110, 130]), np.split(at, [3, 110, 130]), strict=True)
+    assert sum(in_pieces.update_many(*piece) for piece in pieces) == raised
+    for bulk in (at_once, in_pieces):
+        assert (bulk.active, bulk.raised_at, bulk.level) == (
+            by_one.active,
+            by_one.raised_at,
+            pytest.approx(by_one.level),
+        )
+        assert bulk.state_dict()["block"] == pytest.approx(by_one.state_dict()["block"])
+
+
 @pytest.mark.parametrize(
     "values", [[0.5] * 3, [0.2] * 1000, [0.2] * 1000 + [0.9] * 3], ids=["quiet", "on", "on, block"]
 )
