@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def path_and_all(
 
 def observe_all(observe: Observe, answers: Sequence[Answer], size: int) -> np.ndarray:
     """Microseconds an answer of each call; the first tenth warms up and is left out."""
-    times = []
+    times: list[float] = []
     pause_at = 0
     for start in range(0, len(answers), size):
         if start >= pause_at:
@@ -119,11 +120,11 @@ def parts(
         novelties = [answer.novelty for answer in batch]
         records = [record_of(f"part-{start + i}", answer) for i, answer in enumerate(batch)]
         measure(f"processor, a fold of {FOLDED}", live.fold)
-        measure("  metrics", lambda columns=columns: counted.observe(columns))
-        measure("  window", lambda columns=columns: memory.add(columns, time.time()))
-        measure("  alarms", lambda columns=columns: alarms.observe(columns))
-        measure("  p-values of novelty", lambda novelties=novelties: novelty.p_values(novelties))
-        measure("  journal's buffer", lambda records=records: journal.record(*records))
+        measure("  metrics", partial(counted.observe, columns))
+        measure("  window", partial(memory.add, columns, time.time()))
+        measure("  alarms", partial(alarms.observe, columns))
+        measure("  p-values of novelty", partial(novelty.p_values, novelties))
+        measure("  journal's buffer", partial(journal.record, *records))
         time.sleep(PAUSE_SECONDS)
     for part, found in times.items():
         show(part, np.array(found[len(found) // 10 :]))

@@ -108,21 +108,16 @@ class Engine:
         """No longer ready from now on, but still answering."""
         self._stopping = True
 
-    async def serve(self, serving: Serving, everywhere: bool = True) -> bool:
-        """Serves something else from now on; False where that is what is served already.
-
-        Args:
-            serving: the bundles.
-            everywhere: tell the other workers too.
+    async def serve(self, serving: Serving) -> bool:
+        """Serves something else from now on, in all workers; False where that is what is served already.
 
         Raises:
             BundleError: a bundle cannot be opened; what was served before goes on.
         """
         async with self._changing:
-            self._followed = serving
             changed = await self._change(serving)
-            if everywhere:
-                self._board.write(serving)
+            self._board.write(serving)
+            self._followed = serving
             return changed
 
     async def serve_anew(self) -> None:
@@ -250,12 +245,15 @@ class Engine:
 
     async def _follow(self) -> None:
         """Serves what the board says, where it says something that was not tried yet."""
-        if (wanted := self._board.read()) == self._followed:
-            return
-        try:
-            await self.serve(wanted, everywhere=False)
-        except (BundleError, SettingsError) as error:
-            _logger.error("%s is not served: %s; what was served before goes on", wanted, error)
+        async with self._changing:
+            # Within: who changes what is served writes it there before anybody else looks.
+            if (wanted := self._board.read()) == self._followed:
+                return
+            self._followed = wanted
+            try:
+                await self._change(wanted)
+            except (BundleError, SettingsError) as error:
+                _logger.error("%s is not served: %s; what was served before goes on", wanted, error)
 
     async def _check_forever(self) -> None:
         following: asyncio.Task[None] | None = None

@@ -94,7 +94,9 @@ class Settings(BaseSettings):
     captures_hours: float = Field(72.0, gt=0, description="how long a captured image is kept")
     captures_mib: int = Field(256, ge=1, description="most mebibytes of captured images")
     admin_token: SecretStr | None = Field(
-        None, min_length=16, description="opens `/captures` to who sends it as Bearer; unset: there is no such route"
+        None,
+        min_length=16,
+        description="opens `/admin` and `/captures` to who sends it as Bearer; unset: there are no such routes",
     )
     admin_token_sha256: str | None = Field(
         None,

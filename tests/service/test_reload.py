@@ -1,4 +1,4 @@
-"""Another bundle takes over while requests come; one in the shadow is judged beside it; a broken one changes nothing."""
+"""Another bundle takes over while requests come, one in the shadow is judged beside it, a broken one changes nothing."""
 
 import shutil
 import threading
@@ -119,10 +119,13 @@ def test_twenty_swaps_under_load_cost_no_answer_and_no_thread(client, new_bundle
 
     with ThreadPoolExecutor(4) as callers:
         running = [callers.submit(load) for _ in range(4)]
-        for number in range(20):
-            model = new_bundle if number % 2 == 0 else tiny_bundle
-            assert client.post("/admin/reload", json={"model": str(model)}, headers=ADMIN).json()["changed"]
-        stop.set()
+        try:
+            for number in range(20):
+                model = new_bundle if number % 2 == 0 else tiny_bundle
+                report = client.post("/admin/reload", json={"model": str(model)}, headers=ADMIN).json()
+                assert report["changed"], report
+        finally:
+            stop.set()
         versions = [version for each in running for version in each.result()]
     assert set(versions) == {"1.0.0", "2.0.0"}
     until(lambda: threading.active_count() <= before + 1)
