@@ -117,7 +117,7 @@ def parts(
         for i, answer in enumerate(batch):
             live.observe([f"whole-{start + i}"], [answer])
         columns = columns_of(batch)
-        novelties = [answer.novelty for answer in batch]
+        novelties = np.array([answer.novelty for answer in batch], float)
         records = [record_of(f"part-{start + i}", answer) for i, answer in enumerate(batch)]
         measure(f"processor, a fold of {FOLDED}", live.fold)
         measure("  metrics", partial(counted.observe, columns))

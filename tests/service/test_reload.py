@@ -1,4 +1,4 @@
-"""Another bundle takes over while requests come, one in the shadow is judged beside it, a broken one changes nothing."""
+"""Another bundle takes over while requests come, one in the shadow is judged, a broken one changes nothing."""
 
 import shutil
 import threading
