@@ -13,13 +13,13 @@ from tests.service.server import Server
 
 COUNT, CONNECTIONS, SEED = 20_000, 4, 20261124
 # A bomb within the limit costs what its limit says; the default of 50 megapixels only makes the test slower.
-LIMITS = ("--max-image-pixels", "1000000")
+OPTIONS = ("--max-image-pixels", "1000000", "--journal", "off")
 MEBIBYTE = 2**20
 
 
 @pytest.fixture(scope="module")
 def server(tiny_bundle, tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"), "--model", str(tiny_bundle), *LIMITS)
+    server = Server(tmp_path_factory.mktemp("server"), "--model", str(tiny_bundle), *OPTIONS)
     yield server
     assert server.stop() == 0
     # Pillow's decoders write a line of their own about broken TIFF; the service has nothing to say.
