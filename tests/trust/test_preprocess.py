@@ -271,3 +271,21 @@ print(*sorted(name for name in sys.modules if name.startswith("PIL.") and name.e
     found = subprocess.run([sys.executable, "-c", program, *images], capture_output=True, text=True, check=True).stdout
     kinds = ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
     assert found.split() == [f"PIL.{kind}ImagePlugin" for kind in kinds]
+
+
+def test_too_little_memory_is_not_the_images_fault():
+    # 64 megapixels are 64 MB, where the process may take 32 MB more than it has.
+    program = """
+import io, resource
+from PIL import Image
+from trust.preprocess import decode_image
+file = io.BytesIO()
+Image.new("L", (8000, 8000)).save(file, "PNG")
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 32_000_000, -1))
+try:
+    decode_image(file.getvalue(), 1, 100_000_000)
+except MemoryError:
+    print("no memory")
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "no memory\n"
