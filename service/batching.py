@@ -192,7 +192,7 @@ class Batcher:
         except ServiceError as error:
             return error
         except Exception:
-            _logger.exception("request %s: decoding failed", job.request_id)
+            _logger.exception("request %s: decoding failed", job.request_id, extra={"request_id": job.request_id})
             return ServiceError(f"something unexpected happened; {IN_THE_LOG}")
         return None
 
@@ -211,7 +211,12 @@ class Batcher:
         if len(jobs) > 1:
             return [settled for job in jobs for settled in self._answered([job])]
         (job,) = jobs
-        _logger.error("request %s: the networks could not be run on it", job.request_id, exc_info=error)
+        _logger.error(
+            "request %s: the networks could not be run on it",
+            job.request_id,
+            exc_info=error,
+            extra={"request_id": job.request_id},
+        )
         self._try_again()
         return [
             (job, InferenceFailed("the networks could not be run on this image; the log has it under this request_id"))
@@ -244,5 +249,7 @@ def _settle(settled: Iterable[Settled]) -> None:
 
 
 def _invalid(job: Job) -> AnswerInvalid:
-    _logger.error("request %s: the networks give no number for it", job.request_id)
+    _logger.error(
+        "request %s: the networks give no number for it", job.request_id, extra={"request_id": job.request_id}
+    )
     return AnswerInvalid(f"the networks give no number for this image; {IN_THE_LOG}")

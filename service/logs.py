@@ -30,6 +30,7 @@ def configure_logging(level: str, log_format: LogFormat = "auto") -> None:
     logging.captureWarnings(True)
     # What is odd about a caller's image is the caller's to know.
     warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class TextFormatter(logging.Formatter):

@@ -69,7 +69,7 @@ class Predict:
         except ServiceError as error:
             await problem_response(request_id, error)(scope, receive, send)
         except Exception:
-            _logger.exception("request %s to %s failed", request_id, scope["path"])
+            _logger.exception("request %s to %s failed", request_id, scope["path"], extra={"request_id": request_id})
             unexpected = ServiceError(f"something unexpected happened; {IN_THE_LOG}")
             await problem_response(request_id, unexpected)(scope, receive, send)
         else:

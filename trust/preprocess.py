@@ -81,6 +81,7 @@ def preprocess(data: bytes, spec: Preprocess, max_pixels: int) -> Pixels:
     Raises:
         ImageError: the bytes are empty, of no known format, or broken.
         TooManyPixels: the header states more than `max_pixels`; checked before decoding.
+        MemoryError: there is not enough of it for an image of this size, which may be a good one.
     """
     return decode_to_input(open_image(data, max_pixels), spec)
 
@@ -97,7 +98,7 @@ def open_image(data: bytes, max_pixels: int) -> ImageFile:
         image = decoder(io.BytesIO(data))
         _check_pixels(image, max_pixels)
         return image
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     # Pillow's decoders raise nearly anything on crafted bytes: struct.error, KeyError, SyntaxError, ...
     except Exception as error:
@@ -166,6 +167,8 @@ def _decode(image: ImageFile, channels: Literal[1, 3]) -> Image.Image:
     try:
         image.load()
         return _flatten(_upright(image), "L" if channels == 1 else "RGB")
+    except MemoryError:
+        raise
     except Exception as error:
         raise _as_image_error(error) from error
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from trust.preprocess import (
+    FORMATS,
     ImageError,
     Preprocess,
     TooManyPixels,
@@ -111,9 +112,27 @@ def test_one_bit_becomes_black_and_white():
 
 def test_first_frame_of_an_animation_counts():
     frames = [Image.new("L", (1, 1), level) for level in (70, 140, 210)]
-    for file_format in ("GIF", "TIFF"):
+    for file_format in ("GIF", "TIFF", "PNG"):
         data = encode(frames[0], file_format, save_all=True, append_images=frames[1:])
         assert decode(data) == [[70]]
+    data = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert decode(data) == [[70]]
+
+
+def test_frames_after_the_first_are_not_decoded():
+    # Cut within the second frame of two: whoever decoded it would find out.
+    frames = [Image.effect_noise((40, 40), 80) for _ in range(2)]
+    for file_format in ("GIF", "PNG"):
+        alone, data = (encode(frames[0], file_format, save_all=True, append_images=rest) for rest in ([], frames[1:]))
+        assert decode(data[: len(alone) + 200]) == decode(alone)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_truncated_image_is_refused(file_format):
+    data = encode(Image.effect_noise((64, 64), 80), file_format)
+    for kept in (0.3, 0.6, 0.9):
+        with pytest.raises(ImageError):
+            decode_image(data[: int(len(data) * kept)], 1, LIMIT)
 
 
 # How a stored image is turned to be upright, by EXIF orientation: stored pixels -> upright pixels.
@@ -252,3 +271,21 @@ print(*sorted(name for name in sys.modules if name.startswith("PIL.") and name.e
     found = subprocess.run([sys.executable, "-c", program, *images], capture_output=True, text=True, check=True).stdout
     kinds = ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP")
     assert found.split() == [f"PIL.{kind}ImagePlugin" for kind in kinds]
+
+
+def test_too_little_memory_is_not_the_images_fault():
+    # 64 megapixels are 64 MB, where the process may take 32 MB more than it has.
+    program = """
+import io, resource
+from PIL import Image
+from trust.preprocess import decode_image
+file = io.BytesIO()
+Image.new("L", (8000, 8000)).save(file, "PNG")
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 32_000_000, -1))
+try:
+    decode_image(file.getvalue(), 1, 100_000_000)
+except MemoryError:
+    print("no memory")
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "no memory\n"
