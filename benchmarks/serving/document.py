@@ -1,0 +1,76 @@
+"""Puts the run where it is read: JSON with every round, the plot, and the tables in their places of the document."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from benchmarks.serving.plot import draw
+from benchmarks.serving.rounds import Plan, Round
+from benchmarks.serving.summary import not_answered
+from benchmarks.serving.table import Cells, connection_table, server_table, target_table
+from benchmarks.serving.targets import TARGETS
+from training.report.tables import markdown_table
+from training.study.document import replace_part
+
+
+def write_json(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
+    """Every figure of every round, what was measured where, and the targets."""
+    targets = [
+        {"statement": target.statement, "bound": target.bound, "reached": value, "met": value and target.is_met(value)}
+        for target in TARGETS
+        if (value := target.reached(rounds)) is not None
+    ]
+    content: dict[str, Any] = {
+        "machine": machine(),
+        "rounds_planned": plan.rounds,
+        "connections": plan.connections,
+        "targets": targets,
+        "not_answered": not_answered(rounds),
+        "rounds": rounds,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_plot(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
+    draw(rounds, [name for name in ("small", "resnet18") if name in plan.subjects], plan.connections, path)
+
+
+def write_tables(document: Path, plan: Plan, rounds: Sequence[Round]) -> None:
+    """Replaces what stands between the document's markers."""
+    parts = {"machine": [machine()], "servers": [server_table(rounds)], "targets": [target_table(rounds)]}
+    parts["connections"] = [
+        part
+        for name, title in (("small", "Small pair"), ("resnet18", "ResNet-18 pair"))
+        if name in plan.subjects
+        for part in (f"**{title}**", connection_table(rounds, name, plan.connections))
+    ]
+    for name, part in parts.items():
+        put(document, name, part)
+
+
+def put(document: Path, part: str, paragraphs: Sequence[str | Cells]) -> None:
+    """Replaces one part of the document by these paragraphs and tables."""
+    texts = [each if isinstance(each, str) else markdown_table(each) for each in paragraphs]
+    document.write_text(replace_part(document.read_text(), part, "\n\n".join(texts)))
+
+
+def machine() -> str:
+    """The machine and the versions that matter, in a sentence."""
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{_processor()}, {cores} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"onnxruntime {onnxruntime.__version__}."
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,124 @@
+"""Rounds of measurement: in each, every server by turns, alone on the machine, at each number of connections.
+
+On a machine that others use too a figure wanders; what is compared is measured minutes apart, within one round.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.serving.load import put_under_load
+from benchmarks.serving.pairs import SUBJECTS, expected_answers
+from benchmarks.serving.process import Expected, ServerFailed, running
+from benchmarks.serving.servers import ROOT, SERVERS, Form
+
+ALONE = "onnxruntime"
+WARM_UP_SECONDS = 1.0
+WARM_UPS = 10
+
+Figures = dict[str, float]
+"""By name: ready_seconds, memory_mb, and for each number of connections rate@8, p50@8, p99@8, mean@8, failed@8;
+latencies in milliseconds."""
+Round = dict[str, dict[str, Figures]]
+"""Figures by subject and server."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and for how long."""
+
+    subjects: Mapping[str, tuple[str, ...]]
+    """Servers of each subject, ALONE among them for onnxruntime without one."""
+    connections: tuple[int, ...]
+    rounds: int
+    pace: float = 1.0
+    """Of the seconds of each measurement."""
+
+    def seconds(self) -> float:
+        """About how long it takes, by what starting takes on two cores."""
+        total = 0.0
+        for subject, servers in self.subjects.items():
+            loads = len(self.connections) * self.pace * SUBJECTS[subject].seconds
+            total += len(servers) * (loads + WARM_UP_SECONDS + 5)
+        return self.rounds * total
+
+
+def measure(plan: Plan, say: Say) -> Iterator[Round]:
+    """One round after the other; what fails is said and left out."""
+    bundles = {name: SUBJECTS[name].bundle() for name in plan.subjects}
+    images = {name: expected_answers(bundles[name], SUBJECTS[name].images()) for name in plan.subjects}
+    for number in range(plan.rounds):
+        found: Round = {}
+        for subject, servers in plan.subjects.items():
+            found[subject] = {}
+            # To and fro, so that no server always follows the same one.
+            for name in servers if number % 2 == 0 else servers[::-1]:
+                began = time.perf_counter()
+                try:
+                    figures = _measure_one(plan, subject, name, bundles[subject], images[subject])
+                except ServerFailed as error:
+                    say(f"{number + 1}/{plan.rounds} {subject} {name}: LEFT OUT, {error}")
+                    continue
+                found[subject][name] = figures
+                say(f"{number + 1}/{plan.rounds} {subject} {name}: {_line(figures)}; {time.perf_counter() - began:.0f} s")
+        yield found
+
+
+def _measure_one(plan: Plan, subject: str, name: str, bundle: Path, images: Mapping[Path, Expected]) -> Figures:
+    seconds = plan.pace * SUBJECTS[subject].seconds
+    if name == ALONE:
+        return measure_alone(bundle, seconds * len(plan.connections))
+    return measure_server(name, bundle, images, plan.connections, seconds)
+
+
+def measure_server(
+    name: str, bundle: Path, images: Mapping[Path, Expected], connections: Sequence[int], seconds: float
+) -> Figures:
+    """Figures of one server, started for this and ended after it.
+
+    Raises:
+        ServerFailed: it does not start, or answers wrongly.
+    """
+    server = SERVERS[name]
+    with running(server, bundle, images) as process:
+        _warm_up(process.url, server.form, list(images))
+        figures = {"ready_seconds": process.ready_seconds}
+        for count in connections:
+            load = put_under_load(process.url, server.form, list(images), count, seconds)
+            for figure in ("rate", "mean", "p50", "p99", "failed"):
+                figures[f"{figure}@{count}"] = getattr(load, figure)
+        figures["memory_mb"] = process.memory_bytes() / 1e6
+    return figures
+
+
+def _warm_up(url: str, form: Form, images: Sequence[Path]) -> None:
+    """Until a second of load went without a failure: of several workers one may open later than the others."""
+    for _ in range(WARM_UPS):
+        load = put_under_load(url, form, images, 32, WARM_UP_SECONDS)
+        if load.failed == 0:
+            return
+    raise ServerFailed(f"{load.failed} requests of the last {WARM_UP_SECONDS} s of warming up failed")
+
+
+def measure_alone(bundle: Path, seconds: float) -> Figures:
+    """Figures of both networks without a server."""
+    command = [sys.executable, "-m", "benchmarks.serving.alone", str(bundle), str(seconds)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def _line(figures: Mapping[str, float]) -> str:
+    rates = [f"{figures[key]:,.0f}/s at {key[5:]}" for key in figures if key.startswith("rate@")]
+    rates += [f"{figures['rate']:,.0f}/s"] if "rate" in figures else []
+    failed = sum(int(value) for key, value in figures.items() if key.startswith("failed@"))
+    return ", ".join([*rates, f"p50 {figures['p50@1']:.2f} ms"] if "p50@1" in figures else rates) + (
+        f", {failed} NOT ANSWERED" if failed else ""
+    )

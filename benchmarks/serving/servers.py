@@ -1,0 +1,73 @@
+"""The servers that are measured, the service among them; a new one is an entry here and a file in benchmarks/peers/."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).parents[2]
+
+Form = Literal["multipart", "raw"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a server is started, and how it is asked."""
+
+    title: str
+    """As the tables call it."""
+    command: tuple[str, ...]
+    """With {bin} for the folder of the environment's programs, {bundle}, {state} and {port} to fill in."""
+    environment: str | None = None
+    """Folder under .venvs/ for one whose packages exclude the service's; None: the environment of this process."""
+    form: Form = "multipart"
+    answers: bool = True
+    """It says label and trust; False where it only takes the image."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its process, beside BUNDLE."""
+
+    def arguments(self, bundle: Path, state: Path, port: int) -> list[str]:
+        """The command, filled in."""
+        values = {"bin": str(self.programs), "bundle": str(bundle), "state": str(state), "port": str(port)}
+        return [part.format(**values) for part in self.command]
+
+    @property
+    def programs(self) -> Path:
+        """Folder of its python and of what its packages installed."""
+        if self.environment is None:
+            return Path(sys.executable).parent
+        return ROOT / ".venvs" / self.environment / "bin"
+
+
+_TRUSTSERVE = ("{bin}/python", "-m", "service.cli", "serve", "--port", "{port}", "--model", "{bundle}")
+_TRUSTSERVE += ("--state", "{state}", "--device", "cpu")
+_UVICORN = ("{bin}/python", "-m", "uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning")
+_LITSERVE = ("{bin}/python", "-m", "benchmarks.peers.litserve", "{port}")
+_BENTOML = ("{bin}/bentoml", "serve", "benchmarks.peers.bentoml:PairService", "--host", "127.0.0.1", "--port", "{port}")
+
+SERVERS: Mapping[str, Server] = {
+    "trustserve": Server("trustserve", _TRUSTSERVE),
+    "trustserve-2": Server("trustserve, 2 processes", (*_TRUSTSERVE, "--workers", "2")),
+    "trustserve-thread": Server("trustserve, a thread a network", (*_TRUSTSERVE, "--session-threads", "1")),
+    "naive": Server("naive FastAPI, onnxruntime defaults", (*_UVICORN, "benchmarks.peers.naive:app")),
+    "tuned": Server("tuned naive, 1 intra-op thread", (*_UVICORN, "benchmarks.peers.tuned:app")),
+    "tuned-2": Server("tuned naive, 2 workers", (*_UVICORN, "--workers", "2", "benchmarks.peers.tuned:app")),
+    "litserve": Server("LitServe 0.2.19", _LITSERVE, "bench-litserve"),
+    "litserve-queue": Server("LitServe, fast queue", (*_LITSERVE, "--fast-queue"), "bench-litserve"),
+    "litserve-batch": Server(
+        "LitServe, batches of up to 32", (*_LITSERVE, "--batch", "32", "--wait-seconds", "0.002"), "bench-litserve"
+    ),
+    "litserve-2": Server("LitServe, 2 workers", (*_LITSERVE, "--workers", "2"), "bench-litserve"),
+    "bentoml": Server(
+        "BentoML 1.4.39, batching",
+        _BENTOML,
+        "bench-bentoml",
+        variables={"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(ROOT / ".cache/bentoml")},
+    ),
+    "empty-upload": Server("empty FastAPI UploadFile", (*_UVICORN, "benchmarks.peers.empty:upload"), answers=False),
+    "empty-raw": Server(
+        "empty FastAPI raw body", (*_UVICORN, "benchmarks.peers.empty:raw"), form="raw", answers=False
+    ),
+    "bare": Server("bare uvicorn handler", (*_UVICORN, "benchmarks.peers.empty:bare"), form="raw", answers=False),
+}
