@@ -11,14 +11,13 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.document import machine, write_json, write_plot, write_tables
+from benchmarks.serving.document import DOCUMENT, machine, write_json, write_plot, write_tables
 from benchmarks.serving.pairs import SUBJECTS
 from benchmarks.serving.rounds import ALONE, Plan, Round, measure
 from benchmarks.serving.servers import ROOT, SERVERS
 from benchmarks.serving.summary import not_answered
 from benchmarks.serving.table import Cells, server_table, target_table
 
-DOCUMENT = ROOT / "docs/performance.md"
 PART_FOLDER = ROOT / "runs/bench"
 
 app = cyclopts.App(help="Measure the service beside its peers.")

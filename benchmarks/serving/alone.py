@@ -91,7 +91,7 @@ def _measure(run: Run, images: NDArray[np.uint8], at_once: int, seconds: float) 
     run(images)
 
     def until(deadline: float) -> list[float]:
-        times = []
+        times: list[float] = []
         while (began := time.perf_counter()) < deadline or not times:
             run(images)
             times.append(time.perf_counter() - began)

@@ -5,7 +5,7 @@ As a pair of two networks, with the oracle's heads on the classifier's features,
 
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -80,11 +80,12 @@ def _write(place: Path, kind: Kind) -> None:
     graphs = networks.write(place)
     outputs = networks.outputs([pixels])
     trust, predicted = trust_probability(head, outputs), outputs["logits"].argmax(1)
-    golden = {name: output[:4] for name, output in outputs.items()}
-    np.savez(place / GOLDEN, image=pixels[:4], trust=trust[:4], **golden)  # type: ignore[arg-type]
+    golden: dict[str, Any] = {name: output[:4] for name, output in outputs.items()}
+    np.savez(place / GOLDEN, **golden, image=pixels[:4], trust=trust[:4])
     confidence = outputs["probabilities"].max(1).astype(float)
-    rows = {"trust": trust, "confidence": confidence, "predicted": predicted, "target": predicted}
-    np.savez(place / REFERENCE, **rows, **{name: outputs[name] for name in ("novelty",) if name in outputs})
+    rows: dict[str, Any] = {"trust": trust, "confidence": confidence, "predicted": predicted, "target": predicted}
+    rows |= {name: outputs[name] for name in ("novelty",) if name in outputs}
+    np.savez(place / REFERENCE, **rows)
     files = {name: digest_file(place / name) for name in (*graphs.outputs, GOLDEN, REFERENCE)}
     threshold = Threshold(value=0.5, statement="random weights; promises nothing")
     manifest = Manifest(

@@ -9,13 +9,17 @@ from typing import Any
 
 import onnxruntime
 
+from benchmarks.serving.pairs import SUBJECTS
 from benchmarks.serving.plot import draw
 from benchmarks.serving.rounds import Plan, Round
+from benchmarks.serving.servers import ROOT
 from benchmarks.serving.summary import not_answered
 from benchmarks.serving.table import Cells, connection_table, server_table, target_table
 from benchmarks.serving.targets import TARGETS
 from training.report.tables import markdown_table
 from training.study.document import replace_part
+
+DOCUMENT = ROOT / "docs/performance.md"
 
 
 def write_json(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
@@ -43,15 +47,13 @@ def write_plot(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
 
 def write_tables(document: Path, plan: Plan, rounds: Sequence[Round]) -> None:
     """Replaces what stands between the document's markers."""
-    parts = {"machine": [machine()], "servers": [server_table(rounds)], "targets": [target_table(rounds)]}
-    parts["connections"] = [
-        part
-        for name, title in (("small", "Small pair"), ("resnet18", "ResNet-18 pair"))
-        if name in plan.subjects
-        for part in (f"**{title}**", connection_table(rounds, name, plan.connections))
-    ]
-    for name, part in parts.items():
-        put(document, name, part)
+    put(document, "machine", [machine()])
+    put(document, "servers", [server_table(rounds)])
+    put(document, "targets", [target_table(rounds)])
+    curves: list[str | Cells] = []
+    for name in plan.subjects:
+        curves += [f"**{SUBJECTS[name].title}**", connection_table(rounds, name, plan.connections_of(name))]
+    put(document, "connections", curves)
 
 
 def put(document: Path, part: str, paragraphs: Sequence[str | Cells]) -> None:

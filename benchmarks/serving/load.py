@@ -22,6 +22,7 @@ class LoadFailed(Exception):
 class Load:
     """What came of some seconds of load; latencies in milliseconds."""
 
+    answers: int
     rate: float
     """Answers a second."""
     mean: float
@@ -66,5 +67,6 @@ def read_load(output: str) -> Load:
         raise LoadFailed(f"wrk said nothing that can be read: {output.strip()[-200:]!r}")
     said = json.loads(line)
     failed = said["not_2xx"] + said["broken"]
-    rate = (said["answers"] - said["not_2xx"]) / (said["microseconds"] / 1e6)
-    return Load(rate, said["mean"] / 1000, said["p50"] / 1000, said["p99"] / 1000, failed)
+    answers = said["answers"] - said["not_2xx"]
+    rate = answers / (said["microseconds"] / 1e6)
+    return Load(answers, rate, said["mean"] / 1000, said["p50"] / 1000, said["p99"] / 1000, failed)

@@ -24,6 +24,8 @@ class Subject:
     servers: tuple[str, ...]
     seconds: float
     """Of load, for each number of connections: the slower an answer, the more it takes for a p99."""
+    most_connections: int = 32
+    """More would only wait longer."""
     alone: bool = True
     """onnxruntime is measured without a server too."""
 
@@ -56,7 +58,8 @@ SUBJECTS: Mapping[str, Subject] = {
         lambda: SMALL,
         _small_images,
         tuple(name for name in SERVERS if name != "trustserve-thread"),
-        seconds=3,
+        seconds=2,
+        most_connections=128,
     ),
     "resnet18": Subject(
         "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _ANSWERING, seconds=5
@@ -66,7 +69,7 @@ SUBJECTS: Mapping[str, Subject] = {
         _resnet18("label"),
         _photographs,
         ("trustserve", "trustserve-thread"),
-        seconds=8,
+        seconds=6,
         alone=False,
     ),
     "shared": Subject(
@@ -74,7 +77,7 @@ SUBJECTS: Mapping[str, Subject] = {
         _resnet18("shared"),
         _photographs,
         ("trustserve",),
-        seconds=8,
+        seconds=6,
         alone=False,
     ),
 }
@@ -84,6 +87,4 @@ def expected_answers(bundle: Path, images: Sequence[Path]) -> dict[Path, Expecte
     """What every server must say of each image, by onnxruntime in this process."""
     pair = Pair(bundle, threads=1)
     said = [pair.answer(np.expand_dims(pair.decode(image.read_bytes()), 0))[0] for image in images]
-    return {
-        image: Expected(each["label"], each["trust_probability"]) for image, each in zip(images, said, strict=True)
-    }
+    return {image: Expected(each["label"], each["trust_probability"]) for image, each in zip(images, said, strict=True)}

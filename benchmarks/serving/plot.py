@@ -4,45 +4,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-matplotlib.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402
-
-from benchmarks.serving.rounds import Round  # noqa: E402
-from benchmarks.serving.servers import SERVERS  # noqa: E402
-from benchmarks.serving.summary import Term, of_rounds  # noqa: E402
+from benchmarks.serving.rounds import Round
+from benchmarks.serving.servers import SERVERS
+from benchmarks.serving.summary import Term, of_rounds
 
 SHOWN = ("trustserve", "trustserve-2", "tuned", "tuned-2", "naive", "litserve", "bentoml", "empty-upload")
 
 
 def draw(rounds: Sequence[Round], subjects: Sequence[str], connections: Sequence[int], path: Path) -> None:
-    """One row a subject: answers a second left, p99 right; both axes in powers."""
-    plt.rcParams["svg.hashsalt"] = "trustserve"
-    figure, axes = plt.subplots(len(subjects), 2, figsize=(10, 4 * len(subjects)), squeeze=False)
+    """One row a subject: answers a second left, p99 right; all axes logarithmic."""
+    figure = Figure(figsize=(10, 4 * len(subjects)), layout="constrained")
+    axes = figure.subplots(len(subjects), 2, squeeze=False)
     for (left, right), subject in zip(axes, subjects, strict=True):
-        for name in SHOWN:
-            _line(left, rounds, subject, name, "rate", connections)
-            _line(right, rounds, subject, name, "p99", connections)
-        left.set_ylabel(f"{subject}: answers a second")
-        right.set_ylabel(f"{subject}: p99 in ms")
-        for axis in (left, right):
-            axis.set_xscale("log", base=2)
-            axis.set_yscale("log")
-            axis.set_xticks(connections, [str(count) for count in connections])
-            axis.set_xlabel("connections")
-            axis.grid(alpha=0.3)
-    axes[0][1].legend(fontsize="small")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+        _panel(left, rounds, subject, "rate", connections, f"{subject}: answers a second")
+        _panel(right, rounds, subject, "p99", connections, f"{subject}: p99 in ms")
+    axes[0][0].legend(fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The same figures, the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "trustserve"}):
+        figure.savefig(path, metadata={"Date": None})
 
 
-def _line(
-    axis: plt.Axes, rounds: Sequence[Round], subject: str, server: str, figure: str, connections: Sequence[int]
+def _panel(
+    axis: Axes, rounds: Sequence[Round], subject: str, figure: str, connections: Sequence[int], label: str
 ) -> None:
-    found = [(count, of_rounds(rounds, Term(subject, (server,), f"{figure}@{count}").of)) for count in connections]
-    points = [(count, value) for count, value in found if value is not None]
-    if points:
-        ours = server.startswith("trustserve")
-        x, y = zip(*points, strict=True)
-        axis.plot(x, y, marker="o", linewidth=2.5 if ours else 1, label=SERVERS[server].title)
+    for server in SHOWN:
+        values = [of_rounds(rounds, Term(subject, (server,), f"{figure}@{count}").of) for count in connections]
+        points = [(count, value) for count, value in zip(connections, values, strict=True) if value is not None]
+        if points:
+            width = 2.5 if server.startswith("trustserve") else 1.0
+            axis.plot(*zip(*points, strict=True), marker="o", linewidth=width, label=SERVERS[server].title)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xticks(connections, [str(count) for count in connections])
+    axis.set_xlabel("connections")
+    axis.set_ylabel(label)
+    axis.grid(alpha=0.3)

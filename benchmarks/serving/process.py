@@ -47,8 +47,16 @@ class Running:
 
     def memory_bytes(self) -> int:
         """Resident memory of all its processes; what they share counts once for each."""
+        return sum(process.memory_info().rss for process in self._processes())
+
+    def cpu_seconds(self) -> float:
+        """Processor time that they have taken."""
+        times = [process.cpu_times() for process in self._processes()]
+        return float(sum(each.user + each.system for each in times))
+
+    def _processes(self) -> list[psutil.Process]:
         parent = psutil.Process(self.process.pid)
-        return sum(process.memory_info().rss for process in (parent, *parent.children(recursive=True)))
+        return [parent, *parent.children(recursive=True)]
 
 
 @contextmanager

@@ -7,23 +7,24 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.serving.load import put_under_load
 from benchmarks.serving.pairs import SUBJECTS, expected_answers
 from benchmarks.serving.process import Expected, ServerFailed, running
-from benchmarks.serving.servers import ROOT, SERVERS, Form
+from benchmarks.serving.servers import ROOT, SERVERS, Form, Server
 
 ALONE = "onnxruntime"
 WARM_UP_SECONDS = 1.0
 WARM_UPS = 10
+START_SECONDS = 4
+"""What starting and ending a server takes, about."""
 
 Figures = dict[str, float]
-"""By name: ready_seconds, memory_mb, and for each number of connections rate@8, p50@8, p99@8, mean@8, failed@8;
-latencies in milliseconds."""
+"""By name: ready_seconds, memory_mb, and for each number of connections rate@8, p50@8, p99@8, mean@8, failed@8 and
+cpu@8, the processor time of an answer; times in milliseconds."""
 Round = dict[str, dict[str, Figures]]
 """Figures by subject and server."""
 Say = Callable[[str], None]
@@ -36,16 +37,21 @@ class Plan:
     subjects: Mapping[str, tuple[str, ...]]
     """Servers of each subject, ALONE among them for onnxruntime without one."""
     connections: tuple[int, ...]
+    """Of each, those that the subject stands."""
     rounds: int
     pace: float = 1.0
     """Of the seconds of each measurement."""
+
+    def connections_of(self, subject: str) -> tuple[int, ...]:
+        """As many as the subject is worth measuring with."""
+        return tuple(count for count in self.connections if count <= SUBJECTS[subject].most_connections)
 
     def seconds(self) -> float:
         """About how long it takes, by what starting takes on two cores."""
         total = 0.0
         for subject, servers in self.subjects.items():
-            loads = len(self.connections) * self.pace * SUBJECTS[subject].seconds
-            total += len(servers) * (loads + WARM_UP_SECONDS + 5)
+            loads = len(self.connections_of(subject)) * self.pace * SUBJECTS[subject].seconds
+            total += len(servers) * (loads + WARM_UP_SECONDS + START_SECONDS)
         return self.rounds * total
 
 
@@ -59,40 +65,42 @@ def measure(plan: Plan, say: Say) -> Iterator[Round]:
             found[subject] = {}
             # To and fro, so that no server always follows the same one.
             for name in servers if number % 2 == 0 else servers[::-1]:
-                began = time.perf_counter()
                 try:
                     figures = _measure_one(plan, subject, name, bundles[subject], images[subject])
                 except ServerFailed as error:
                     say(f"{number + 1}/{plan.rounds} {subject} {name}: LEFT OUT, {error}")
                     continue
                 found[subject][name] = figures
-                say(f"{number + 1}/{plan.rounds} {subject} {name}: {_line(figures)}; {time.perf_counter() - began:.0f} s")
+                say(
+                    f"{number + 1}/{plan.rounds} {subject} {name}: {_line(figures)}; {time.perf_counter() - began:.0f} s"
+                )
         yield found
 
 
 def _measure_one(plan: Plan, subject: str, name: str, bundle: Path, images: Mapping[Path, Expected]) -> Figures:
     seconds = plan.pace * SUBJECTS[subject].seconds
+    connections = plan.connections_of(subject)
     if name == ALONE:
-        return measure_alone(bundle, seconds * len(plan.connections))
-    return measure_server(name, bundle, images, plan.connections, seconds)
+        return measure_alone(bundle, seconds * len(connections))
+    return measure_server(SERVERS[name], bundle, images, connections, seconds)
 
 
 def measure_server(
-    name: str, bundle: Path, images: Mapping[Path, Expected], connections: Sequence[int], seconds: float
+    server: Server, bundle: Path, images: Mapping[Path, Expected], connections: Sequence[int], seconds: float
 ) -> Figures:
     """Figures of one server, started for this and ended after it.
 
     Raises:
         ServerFailed: it does not start, or answers wrongly.
     """
-    server = SERVERS[name]
     with running(server, bundle, images) as process:
         _warm_up(process.url, server.form, list(images))
         figures = {"ready_seconds": process.ready_seconds}
         for count in connections:
+            before = process.cpu_seconds()
             load = put_under_load(process.url, server.form, list(images), count, seconds)
-            for figure in ("rate", "mean", "p50", "p99", "failed"):
-                figures[f"{figure}@{count}"] = getattr(load, figure)
+            figures |= {f"{name}@{count}": value for name, value in asdict(load).items()}
+            figures[f"cpu@{count}"] = 1000 * (process.cpu_seconds() - before) / max(1, load.answers)
         figures["memory_mb"] = process.memory_bytes() / 1e6
     return figures
 

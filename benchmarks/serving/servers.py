@@ -40,8 +40,8 @@ class Server:
         return ROOT / ".venvs" / self.environment / "bin"
 
 
-_TRUSTSERVE = ("{bin}/python", "-m", "service.cli", "serve", "--port", "{port}", "--model", "{bundle}")
-_TRUSTSERVE += ("--state", "{state}", "--device", "cpu")
+_SERVE = ("{bin}/python", "-m", "service.cli", "serve", "--port", "{port}")
+_TRUSTSERVE = (*_SERVE, "--model", "{bundle}", "--state", "{state}", "--device", "cpu")
 _UVICORN = ("{bin}/python", "-m", "uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning")
 _LITSERVE = ("{bin}/python", "-m", "benchmarks.peers.litserve", "{port}")
 _BENTOML = ("{bin}/bentoml", "serve", "benchmarks.peers.bentoml:PairService", "--host", "127.0.0.1", "--port", "{port}")
@@ -66,8 +66,6 @@ SERVERS: Mapping[str, Server] = {
         variables={"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(ROOT / ".cache/bentoml")},
     ),
     "empty-upload": Server("empty FastAPI UploadFile", (*_UVICORN, "benchmarks.peers.empty:upload"), answers=False),
-    "empty-raw": Server(
-        "empty FastAPI raw body", (*_UVICORN, "benchmarks.peers.empty:raw"), form="raw", answers=False
-    ),
+    "empty-raw": Server("empty FastAPI raw body", (*_UVICORN, "benchmarks.peers.empty:raw"), form="raw", answers=False),
     "bare": Server("bare uvicorn handler", (*_UVICORN, "benchmarks.peers.empty:bare"), form="raw", answers=False),
 }

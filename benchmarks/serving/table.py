@@ -29,13 +29,14 @@ ROWS: Sequence[_Row] = (
 
 def server_table(rounds: Sequence[Round]) -> Cells:
     """One row a server, in the order of what they do; answers a second, latency in milliseconds."""
-    header = ["server", "small: answers/s at 8 / 32", "p50 / p99 ms at 1", "memory MB", "ready s"]
+    header = ["server", "small: answers/s at 8 / 32", "p50 / p99 ms at 1", "CPU ms an answer", "memory MB", "ready s"]
     header += ["ResNet-18 pair: p50 ms at 1", "answers/s at 8 / 32"]
     rows = [
         [
             row.title,
             _rates(rounds, "small", row.servers),
             _several(rounds, "small", row.servers, ("p50@1", "p99@1"), "{:.2f}"),
+            _several(rounds, "small", row.servers, ("cpu@32",), "{:.2f}"),
             _several(rounds, "small", row.servers, ("memory_mb",), "{:.0f}"),
             _several(rounds, "small", row.servers, ("ready_seconds",), "{:.1f}"),
             _several(rounds, "resnet18", row.servers, ("p50@1",), "{:.1f}"),

@@ -47,9 +47,7 @@ TARGETS: Sequence[Target] = (
     Target("small pair, 32 connections: BentoML", _at_32("trustserve"), 6, _at_32("bentoml")),
     Target("small pair, 32 connections: 2 processes each", _at_32("trustserve-2"), 2.5, _at_32("tuned-2")),
     Target("small pair, 32 connections: empty UploadFile", _at_32("trustserve"), 1, _at_32("empty-upload")),
-    Target(
-        "small pair, 32 connections: empty UploadFile", _at_32("trustserve"), 1.5, _at_32("empty-upload"), aim=True
-    ),
+    Target("small pair, 32 connections: empty UploadFile", _at_32("trustserve"), 1.5, _at_32("empty-upload"), aim=True),
     Target("small pair, 1 connection: p50 in ms", _small("p50@1", "trustserve"), 1, at_least=False),
     Target("small pair: memory of one process in MB", _small("memory_mb", "trustserve"), 150, at_least=False),
     Target("small pair: start to first answer in s", _small("ready_seconds", "trustserve"), 2, at_least=False),
