@@ -16,8 +16,6 @@ from benchmarks.serving.servers import ROOT
 from benchmarks.serving.summary import not_answered
 from benchmarks.serving.table import Cells, connection_table, server_table, target_table
 from benchmarks.serving.targets import TARGETS
-from training.report.tables import markdown_table
-from training.study.document import replace_part
 
 DOCUMENT = ROOT / "docs/performance.md"
 
@@ -57,9 +55,26 @@ def write_tables(document: Path, plan: Plan, rounds: Sequence[Round]) -> None:
 
 
 def put(document: Path, part: str, paragraphs: Sequence[str | Cells]) -> None:
-    """Replaces one part of the document by these paragraphs and tables."""
-    texts = [each if isinstance(each, str) else markdown_table(each) for each in paragraphs]
-    document.write_text(replace_part(document.read_text(), part, "\n\n".join(texts)))
+    """Replaces one part of the document, between its two markers, by these paragraphs and tables."""
+    texts = "\n\n".join(each if isinstance(each, str) else as_markdown(each) for each in paragraphs)
+    begin, end = f"<!-- {part} -->", f"<!-- /{part} -->"
+    before, found, rest = document.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{document} has no place for {part!r}; wanted a line {begin} and a line {end}")
+    document.write_text(f"{before}{begin}\n\n{texts}\n\n{end}{after}")
+
+
+def as_markdown(cells: Cells) -> str:
+    """A table of header and rows, all but the first column to the right.
+
+    >>> print(as_markdown([["server", "answers/s"], ["bare", "32,800"]]))
+    | server | answers/s |
+    | --- | --: |
+    | bare | 32,800 |
+    """
+    rule = ["---"] + ["--:"] * (len(cells[0]) - 1)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
 
 
 def machine() -> str:

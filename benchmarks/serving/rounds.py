@@ -71,9 +71,7 @@ def measure(plan: Plan, say: Say) -> Iterator[Round]:
                     say(f"{number + 1}/{plan.rounds} {subject} {name}: LEFT OUT, {error}")
                     continue
                 found[subject][name] = figures
-                say(
-                    f"{number + 1}/{plan.rounds} {subject} {name}: {_line(figures)}; {time.perf_counter() - began:.0f} s"
-                )
+                say(f"{number + 1}/{plan.rounds} {subject} {name}: {_line(figures)}")
         yield found
 
 
