@@ -17,7 +17,7 @@ class PairService:
     """Decodes and answers in BentoML's worker."""
 
     def __init__(self) -> None:
-        self.pair = open_pair(threads=1)
+        self.pair = open_pair()
 
     @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
     def predict(self, image: list[Path]) -> list[dict[str, Any]]:

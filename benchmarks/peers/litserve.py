@@ -18,7 +18,7 @@ class PairAPI(ls.LitAPI):
     """Decodes and answers in LitServe's inference worker."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002
-        self.pair = open_pair(threads=1)
+        self.pair = open_pair()
 
     def decode_request(self, request: Request) -> Pixels:
         return self.pair.decode(request["image"].file.read())

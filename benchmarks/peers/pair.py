@@ -54,6 +54,7 @@ class Pair:
         ]
 
 
-def open_pair(threads: int | None = None) -> Pair:
-    """The pair that the environment names."""
-    return Pair(Path(os.environ["BUNDLE"]), threads)
+def open_pair() -> Pair:
+    """The pair that the environment names, its sessions with as many threads as THREADS says."""
+    threads = os.environ.get("THREADS")
+    return Pair(Path(os.environ["BUNDLE"]), None if threads is None else int(threads))

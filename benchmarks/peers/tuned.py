@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from benchmarks.peers.pair import open_pair
 
 app = FastAPI()
-pair = open_pair(threads=1)
+pair = open_pair()
 
 
 @app.post("/predict")

@@ -19,6 +19,8 @@ from benchmarks.serving.summary import not_answered
 from benchmarks.serving.table import Cells, server_table, target_table
 
 PART_FOLDER = ROOT / "runs/bench"
+_LEFT_OUT = ("litserve-plain", "litserve-2", "empty-raw", "bare")
+"""Of a quick run."""
 
 app = cyclopts.App(help="Measure the service beside its peers.")
 Several = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())]
@@ -70,7 +72,7 @@ def main(
 def _servers_of(subject: str, chosen: tuple[str, ...], quick: bool) -> tuple[str, ...]:
     possible = (*SUBJECTS[subject].servers, *((ALONE,) if SUBJECTS[subject].alone else ()))
     if quick and not chosen:
-        possible = tuple(name for name in possible if name not in ("litserve-queue", "litserve-2", "empty-raw", "bare"))
+        possible = tuple(name for name in possible if name not in _LEFT_OUT)
     return tuple(name for name in possible if not chosen or name in chosen)
 
 

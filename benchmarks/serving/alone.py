@@ -16,11 +16,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.serving.servers import CORES
 from trust.manifest import CLASSIFIER, ORACLE, read_manifest
 
 BATCHES = (1, 8, 32)
-CORES = 2
-"""The figures are about two cores, on whatever machine."""
 
 Run = Callable[[NDArray[np.uint8]], object]
 
@@ -74,7 +73,7 @@ def _ways(bundle: Path, files: list[str]) -> dict[str, tuple[Run, int]]:
     ways: dict[str, tuple[Run, int]] = {
         "in turn, a thread": (in_turn(single), 1),
         "in turn, all cores": (in_turn(several), 1),
-        "in turn, a thread, two at once": (in_turn(single), CORES),
+        "in turn, a thread, on every core": (in_turn(single), CORES),
     }
     return ways | ({"in parallel": (in_parallel, 1)} if len(files) > 1 else {})
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.peers.pair import Pair
 from benchmarks.serving.process import Expected
-from benchmarks.serving.servers import ROOT, SERVERS
+from benchmarks.serving.servers import ROOT
 
 CACHE = ROOT / ".cache/bench"
 SMALL = ROOT / "models/fashion-mnist"
@@ -50,19 +50,24 @@ def _resnet18(kind: str) -> Callable[[], Path]:
     return bundle
 
 
-_ANSWERING = tuple(name for name, server in SERVERS.items() if server.answers)
+_BY_HAND = ("naive", "tuned", "tuned-2")
+_LITSERVE = ("litserve", "litserve-plain", "litserve-batch", "litserve-2")
+_EMPTY = ("empty-upload", "empty-raw", "bare")
+_SMALL = ("trustserve", "trustserve-2", *_BY_HAND, *_LITSERVE, "bentoml", *_EMPTY)
+_OURS = ("trustserve", "trustserve-2", "trustserve-thread")
+_LARGE = (*_OURS, *_BY_HAND, "litserve-2", "litserve-cores", "bentoml", "bentoml-cores")
 
 SUBJECTS: Mapping[str, Subject] = {
     "small": Subject(
         "small pair: 28 x 28 PNG",
         lambda: SMALL,
         _small_images,
-        tuple(name for name in SERVERS if name != "trustserve-thread"),
+        _SMALL,
         seconds=2,
         most_connections=128,
     ),
     "resnet18": Subject(
-        "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _ANSWERING, seconds=5
+        "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _LARGE, seconds=4
     ),
     "label": Subject(
         "ResNet-18 by itself",

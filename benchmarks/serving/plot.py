@@ -11,7 +11,7 @@ from benchmarks.serving.rounds import Round
 from benchmarks.serving.servers import SERVERS
 from benchmarks.serving.summary import Term, of_rounds
 
-SHOWN = ("trustserve", "trustserve-2", "tuned", "tuned-2", "naive", "litserve", "bentoml", "empty-upload")
+SHOWN = ("trustserve", "trustserve-2", "tuned", "tuned-2", "naive", "litserve", "litserve-2", "bentoml", "empty-upload")
 
 
 def draw(rounds: Sequence[Round], subjects: Sequence[str], connections: Sequence[int], path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.serving.load import put_under_load
 from benchmarks.serving.pairs import SUBJECTS, expected_answers
-from benchmarks.serving.process import Expected, ServerFailed, running
+from benchmarks.serving.process import Expected, Running, ServerFailed, running
 from benchmarks.serving.servers import ROOT, SERVERS, Form, Server
 
 ALONE = "onnxruntime"
@@ -92,7 +92,7 @@ def measure_server(
         ServerFailed: it does not start, or answers wrongly.
     """
     with running(server, bundle, images) as process:
-        _warm_up(process.url, server.form, list(images))
+        _warm_up(process, server.form, list(images))
         figures = {"ready_seconds": process.ready_seconds}
         for count in connections:
             before = process.cpu_seconds()
@@ -103,10 +103,11 @@ def measure_server(
     return figures
 
 
-def _warm_up(url: str, form: Form, images: Sequence[Path]) -> None:
+def _warm_up(server: Running, form: Form, images: Sequence[Path]) -> None:
     """Until a second of load went without a failure: of several workers one may open later than the others."""
     for _ in range(WARM_UPS):
-        load = put_under_load(url, form, images, 32, WARM_UP_SECONDS)
+        load = put_under_load(server.url, form, images, 32, WARM_UP_SECONDS)
+        server.finish(form, images[0])
         if load.failed == 0:
             return
     raise ServerFailed(f"{load.failed} requests of the last {WARM_UP_SECONDS} s of warming up failed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks.serving.rounds import ALONE, Round
 from benchmarks.serving.servers import SERVERS
 from benchmarks.serving.summary import Term, of_rounds
-from benchmarks.serving.targets import LITSERVE, TARGETS
+from benchmarks.serving.targets import BENTOML, LITSERVE, TARGETS
 
 Cells = list[list[str]]
 """Header and rows."""
@@ -22,7 +22,8 @@ ROWS: Sequence[_Row] = (
     _Row("onnxruntime alone, best setting", (ALONE,)),
     *(_Row(SERVERS[name].title, (name,)) for name in ("naive", "tuned", "tuned-2")),
     _Row("LitServe 0.2.19, best of its settings", LITSERVE),
-    *(_Row(SERVERS[name].title, (name,)) for name in ("bentoml", "trustserve", "trustserve-2")),
+    _Row("BentoML 1.4.39, best of its settings", BENTOML),
+    *(_Row(SERVERS[name].title, (name,)) for name in ("trustserve", "trustserve-2")),
     *(_Row(SERVERS[name].title, (name,)) for name in ("empty-upload", "empty-raw", "bare")),
 )
 

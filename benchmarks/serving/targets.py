@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from benchmarks.serving.rounds import ALONE, Round
 from benchmarks.serving.summary import Term, of_rounds, ratio
 
-LITSERVE = ("litserve", "litserve-queue", "litserve-batch", "litserve-2")
+LITSERVE = ("litserve", "litserve-plain", "litserve-batch", "litserve-2", "litserve-cores")
+BENTOML = ("bentoml", "bentoml-cores")
+"""Settings of one server: the best of them counts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def _at_32(*servers: str) -> Term:
 TARGETS: Sequence[Target] = (
     Target("small pair, 32 connections: tuned naive, 1 process each", _at_32("trustserve"), 3, _at_32("tuned")),
     Target("small pair, 32 connections: LitServe, best of its settings", _at_32("trustserve"), 4, _at_32(*LITSERVE)),
-    Target("small pair, 32 connections: BentoML", _at_32("trustserve"), 6, _at_32("bentoml")),
+    Target("small pair, 32 connections: BentoML", _at_32("trustserve"), 6, _at_32(*BENTOML)),
     Target("small pair, 32 connections: 2 processes each", _at_32("trustserve-2"), 2.5, _at_32("tuned-2")),
     Target("small pair, 32 connections: empty UploadFile", _at_32("trustserve"), 1, _at_32("empty-upload")),
     Target("small pair, 32 connections: empty UploadFile", _at_32("trustserve"), 1.5, _at_32("empty-upload"), aim=True),
