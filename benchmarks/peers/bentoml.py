@@ -19,7 +19,7 @@ class PairService:
     def __init__(self) -> None:
         self.pair = open_pair()
 
-    @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
+    @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=60_000)
     def predict(self, image: list[Path]) -> list[dict[str, Any]]:
         """Label and trust of each file."""
         return self.pair.answer(np.stack([self.pair.decode(path.read_bytes()) for path in image]))

@@ -15,8 +15,8 @@ from benchmarks.serving.document import DOCUMENT, machine, write_json, write_plo
 from benchmarks.serving.pairs import SUBJECTS
 from benchmarks.serving.rounds import ALONE, Plan, Round, measure
 from benchmarks.serving.servers import ROOT, SERVERS
-from benchmarks.serving.summary import not_answered
-from benchmarks.serving.table import Cells, server_table, target_table
+from benchmarks.serving.summary import left_out, not_answered
+from benchmarks.serving.table import Cells, connection_table, server_table, target_table
 
 PART_FOLDER = ROOT / "runs/bench"
 _LEFT_OUT = ("litserve-plain", "litserve-2", "empty-raw", "bare")
@@ -58,15 +58,18 @@ def main(
     for each in measure(plan, lambda line: console.print(line, highlight=False)):
         found.append(each)
         write_json(PART_FOLDER / "performance.json", plan, found)
+    for name in plan.subjects:
+        _show(console, SUBJECTS[name].title, connection_table(found, name, plan.connections_of(name)))
     _show(console, "servers", server_table(found))
     _show(console, "targets", target_table(found))
     if whole:
         write_json(DOCUMENT.with_suffix(".json"), plan, found)
         write_tables(DOCUMENT, plan, found)
     write_plot((DOCUMENT if whole else PART_FOLDER / "performance").with_suffix(".svg"), plan, found)
-    failed = not_answered(found)
-    if failed:
-        sys.exit(f"requests were not answered with 2xx: {failed}")
+    troubles = [f"left out: {', '.join(missing)}"] if (missing := left_out(plan, found)) else []
+    troubles += [f"{count} requests to {who} were not answered with 2xx" for who, count in not_answered(found).items()]
+    if troubles:
+        sys.exit("\n".join(troubles))
 
 
 def _servers_of(subject: str, chosen: tuple[str, ...], quick: bool) -> tuple[str, ...]:

@@ -40,7 +40,9 @@ def write_json(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
 
 
 def write_plot(path: Path, plan: Plan, rounds: Sequence[Round]) -> None:
-    draw(rounds, [name for name in ("small", "resnet18") if name in plan.subjects], plan.connections, path)
+    """The pairs that all servers were measured with."""
+    if subjects := [name for name in plan.subjects if SUBJECTS[name].alone]:
+        draw(rounds, subjects, plan.connections, path)
 
 
 def write_tables(document: Path, plan: Plan, rounds: Sequence[Round]) -> None:

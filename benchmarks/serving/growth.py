@@ -15,7 +15,14 @@ from benchmarks.serving.servers import SERVERS, Server
 
 SECONDS = 3
 SIDES = ((160, 120), (640, 480), (1920, 1440), (4000, 3000))
-PROCESSES = (1, 2, 4)
+PROCESSES = {"1 process": 1, "2 processes": 2, "4 processes": 4}
+NETWORKS = {
+    "small": "small pair, 28 x 28",
+    "label": "ResNet-18 by itself, 224 x 224",
+    "shared": "ResNet-18, the oracle on its features",
+    "resnet18": "ResNet-18 pair",
+}
+"""Titles by subject."""
 
 Measured = tuple[str, Figures]
 
@@ -50,16 +57,16 @@ def image_sizes() -> Iterator[Measured]:
 def model_sizes() -> Iterator[Measured]:
     """The same photographs through ever larger networks."""
     images = SUBJECTS["resnet18"].images()
-    for name in ("small", "label", "shared", "resnet18"):
-        yield SUBJECTS[name].title, _measure(SERVERS["trustserve"], SUBJECTS[name].bundle(), images)
+    for name, title in NETWORKS.items():
+        yield title, _measure(SERVERS["trustserve"], SUBJECTS[name].bundle(), images)
 
 
 def replicas() -> Iterator[Measured]:
     """The small pair by ever more processes."""
     small = SUBJECTS["small"]
-    for count in PROCESSES:
+    for title, count in PROCESSES.items():
         server = replace(SERVERS["trustserve"], command=(*SERVERS["trustserve"].command, "--workers", str(count)))
-        yield f"{count} processes", _measure(server, small.bundle(), small.images())
+        yield title, _measure(server, small.bundle(), small.images())
 
 
 def _measure(server: Server, bundle: Path, images: Sequence[Path]) -> Figures:

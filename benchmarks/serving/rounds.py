@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.serving.load import put_under_load
+from benchmarks.serving.load import LoadFailed, put_under_load
 from benchmarks.serving.pairs import SUBJECTS, expected_answers
 from benchmarks.serving.process import Expected, Running, ServerFailed, running
 from benchmarks.serving.servers import ROOT, SERVERS, Form, Server
@@ -67,7 +67,7 @@ def measure(plan: Plan, say: Say) -> Iterator[Round]:
             for name in servers if number % 2 == 0 else servers[::-1]:
                 try:
                     figures = _measure_one(plan, subject, name, bundles[subject], images[subject])
-                except ServerFailed as error:
+                except (ServerFailed, LoadFailed) as error:
                     say(f"{number + 1}/{plan.rounds} {subject} {name}: LEFT OUT, {error}")
                     continue
                 found[subject][name] = figures

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.serving.rounds import Round
+from benchmarks.serving.rounds import Plan, Round
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ def ratio(rounds: Sequence[Round], term: Term, to: Term) -> float | None:
         return one / other if one is not None and other else None
 
     return of_rounds(rounds, within)
+
+
+def left_out(plan: Plan, rounds: Sequence[Round]) -> list[str]:
+    """What was to be measured in every round and was not in some."""
+    wanted = [(subject, server) for subject, servers in plan.subjects.items() for server in servers]
+    return [f"{subject}: {server}" for subject, server in wanted if any(server not in each[subject] for each in rounds)]
 
 
 def not_answered(rounds: Sequence[Round]) -> dict[str, int]:

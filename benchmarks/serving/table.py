@@ -1,6 +1,6 @@
 """The run as tables: the servers, the targets, the growth with connections."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.serving.rounds import ALONE, Round
@@ -36,11 +36,11 @@ def server_table(rounds: Sequence[Round]) -> Cells:
         [
             row.title,
             _rates(rounds, "small", row.servers),
-            _several(rounds, "small", row.servers, ("p50@1", "p99@1"), "{:.2f}"),
-            _several(rounds, "small", row.servers, ("cpu@32",), "{:.2f}"),
-            _several(rounds, "small", row.servers, ("memory_mb",), "{:.0f}"),
-            _several(rounds, "small", row.servers, ("ready_seconds",), "{:.1f}"),
-            _several(rounds, "resnet18", row.servers, ("p50@1",), "{:.1f}"),
+            _several(rounds, "small", row.servers, ("p50@1", "p99@1"), "{:.2f}".format),
+            _several(rounds, "small", row.servers, ("cpu@32",), "{:.2f}".format),
+            _several(rounds, "small", row.servers, ("memory_mb",), "{:.0f}".format),
+            _several(rounds, "small", row.servers, ("ready_seconds",), "{:.1f}".format),
+            _several(rounds, "resnet18", row.servers, ("p50@1",), "{:.1f}".format),
             _rates(rounds, "resnet18", row.servers),
         ]
         for row in ROWS
@@ -72,18 +72,27 @@ def connection_table(rounds: Sequence[Round], subject: str, connections: Sequenc
 def _point(rounds: Sequence[Round], subject: str, server: str, count: int) -> str:
     rate = of_rounds(rounds, Term(subject, (server,), f"rate@{count}").of)
     p99 = of_rounds(rounds, Term(subject, (server,), f"p99@{count}").of)
-    return "-" if rate is None or p99 is None else f"{rate:,.0f}, {p99:,.1f}"
+    return "-" if rate is None or p99 is None else f"{_rate(rate)}, {p99:,.1f}"
 
 
 def _rates(rounds: Sequence[Round], subject: str, servers: tuple[str, ...]) -> str:
     if ALONE in servers:
-        return _several(rounds, subject, servers, ("rate",), "{:,.0f}")
-    return _several(rounds, subject, servers, ("rate@8", "rate@32"), "{:,.0f}")
+        return _several(rounds, subject, servers, ("rate",), _rate)
+    return _several(rounds, subject, servers, ("rate@8", "rate@32"), _rate)
+
+
+def _rate(value: float) -> str:
+    """With a digit after the point where that is more than noise."""
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _several(
-    rounds: Sequence[Round], subject: str, servers: tuple[str, ...], figures: tuple[str, ...], shown: str
+    rounds: Sequence[Round],
+    subject: str,
+    servers: tuple[str, ...],
+    figures: tuple[str, ...],
+    shown: Callable[[float], str],
 ) -> str:
     values = [of_rounds(rounds, Term(subject, servers, figure).of) for figure in figures]
-    present = [shown.format(value) for value in values if value is not None]
+    present = [shown(value) for value in values if value is not None]
     return " / ".join(present) or "-"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.serving.summary import Term, not_answered, of_rounds, ratio
+from benchmarks.serving.rounds import Plan
+from benchmarks.serving.summary import Term, left_out, not_answered, of_rounds, ratio
 from benchmarks.serving.table import connection_table, server_table, target_table
 
 # The machine slows down to a third in the second round, for everybody.
@@ -37,6 +38,12 @@ def test_what_was_not_measured_has_no_figure():
 def test_requests_that_failed_are_counted_over_all_rounds():
     rounds = [{"small": {"naive": {"failed@1": 0.0, "failed@32": 2.0}, "tuned": {"failed@1": 0.0}}}] * 3
     assert not_answered(rounds) == {"small: naive": 6}
+
+
+def test_server_that_failed_in_one_round_is_named():
+    plan = Plan({"small": ("trustserve", "tuned")}, connections=(1, 32), rounds=2)
+    assert left_out(plan, ROUNDS) == []
+    assert left_out(plan, [*ROUNDS, {"small": {"tuned": {}}}]) == ["small: trustserve"]
 
 
 def test_verdict_says_which_targets_were_reached_and_which_not_measured():
