@@ -4,6 +4,7 @@ python -m benchmarks.serving [--quick] [--pairs small resnet18] [--servers trust
 """
 
 import sys
+from collections.abc import Collection
 from typing import Annotated
 
 import cyclopts
@@ -55,7 +56,7 @@ def main(
     console = Console(width=180)
     console.print(f"{machine()} About {plan.seconds() / 60:.0f} minutes.")
     found: list[Round] = []
-    for each in measure(plan, lambda line: console.print(line, highlight=False)):
+    for each in measure(plan, lambda line: console.print(line, highlight=False, markup=False)):
         found.append(each)
         write_json(PART_FOLDER / "performance.json", plan, found)
     for name in plan.subjects:
@@ -79,10 +80,9 @@ def _servers_of(subject: str, chosen: tuple[str, ...], quick: bool) -> tuple[str
     return tuple(name for name in possible if not chosen or name in chosen)
 
 
-def _check(given: tuple[str, ...], known: object, what: str) -> None:
-    names = list(known)  # type: ignore[call-overload]
-    if unknown := [name for name in given if name not in names]:
-        sys.exit(f"no {what} {unknown[0]!r}; known are {', '.join(names)}")
+def _check(given: tuple[str, ...], known: Collection[str], what: str) -> None:
+    if unknown := [name for name in given if name not in known]:
+        sys.exit(f"no {what} {unknown[0]!r}; known are {', '.join(known)}")
 
 
 def _show(console: Console, title: str, cells: Cells) -> None:

@@ -65,7 +65,8 @@ def replicas() -> Iterator[Measured]:
     """The small pair by ever more processes."""
     small = SUBJECTS["small"]
     for title, count in PROCESSES.items():
-        server = replace(SERVERS["trustserve"], command=(*SERVERS["trustserve"].command, "--workers", str(count)))
+        command = (*SERVERS["trustserve"].command, "--workers", str(count))
+        server = replace(SERVERS["trustserve"], command=command, workers=count)
         yield title, _measure(server, small.bundle(), small.images())
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,6 +93,9 @@ def measure_server(
         ServerFailed: it does not start, or answers wrongly.
     """
     with running(server, bundle, images) as process:
+        if server.workers > 1:
+            # The first has answered; the others should have as long.
+            time.sleep(process.ready_seconds)
         _warm_up(process, server.form, list(images))
         figures = {"ready_seconds": process.ready_seconds}
         for count in connections:

@@ -26,6 +26,8 @@ class Server:
     form: Form = "multipart"
     answers: bool = True
     """It says label and trust; False where it only takes the image."""
+    workers: int = 1
+    """Processes that answer, each opened by itself."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of its process, beside BUNDLE."""
 
@@ -62,12 +64,15 @@ def _bentoml(setting: str, threads: Mapping[str, str]) -> Server:
 
 SERVERS: Mapping[str, Server] = {
     "trustserve": Server("trustserve", _TRUSTSERVE),
-    "trustserve-2": Server("trustserve, 2 processes", (*_TRUSTSERVE, "--workers", "2")),
+    "trustserve-2": Server("trustserve, 2 processes", (*_TRUSTSERVE, "--workers", "2"), workers=2),
     "trustserve-thread": Server("trustserve, a thread a network", (*_TRUSTSERVE, "--session-threads", "1")),
     "naive": Server("naive FastAPI, onnxruntime defaults", (*_UVICORN, "benchmarks.peers.naive:app")),
     "tuned": Server("tuned naive, 1 intra-op thread", (*_UVICORN, "benchmarks.peers.tuned:app"), variables=_ONE_THREAD),
     "tuned-2": Server(
-        "tuned naive, 2 workers", (*_UVICORN, "--workers", "2", "benchmarks.peers.tuned:app"), variables=_ONE_THREAD
+        "tuned naive, 2 workers",
+        (*_UVICORN, "--workers", "2", "benchmarks.peers.tuned:app"),
+        workers=2,
+        variables=_ONE_THREAD,
     ),
     "litserve": _litserve("fast queue", "--fast-queue"),
     "litserve-plain": _litserve("plain queue"),
