@@ -66,12 +66,18 @@ class Timings:
 def clock_steps(timings: Timings) -> None:
     """Replaces each step's function by itself with a clock around it."""
     for step in STEPS:
-        module, _, path = step.function.partition(":")
-        owner: Any = import_module(module)
-        *parents, name = path.split(".")
-        for parent in parents:
-            owner = getattr(owner, parent)
+        owner, name = find(step)
         setattr(owner, name, _clocked(getattr(owner, name), step.title, timings))
+
+
+def find(step: Step) -> tuple[Any, str]:
+    """The module or class that has the step's function, and its name there."""
+    module, _, path = step.function.partition(":")
+    owner: Any = import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    return owner, name
 
 
 def _clocked(function: Callable[..., Any], title: str, timings: Timings) -> Callable[..., Any]:
