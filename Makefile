@@ -46,9 +46,16 @@ test: .venvs/dev/.ready packages
 packages:
 	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
 
-bench: .venvs/dev/.ready
+# With ARGS a part of the servers' race, such as --quick; without, all that is measured.
+bench: .venvs/dev/.ready .venvs/bench-litserve/.ready .venvs/bench-bentoml/.ready
+	@.ci/system-packages wrk
+	@.venvs/dev/bin/python -m benchmarks.serving $(ARGS)
+ifeq ($(ARGS),)
+	@.venvs/dev/bin/python -m benchmarks.serving.profile
+	@.venvs/dev/bin/python -m benchmarks.serving.growth
 	@.venvs/dev/bin/python -m benchmarks.monitoring
 	@.venvs/dev/bin/python -m benchmarks.alarm
+endif
 
 # Known vulnerabilities of what is locked, as PyPI has them, and the licences of what serves. Strict: a package that the
 # service does not know is no package without vulnerabilities.
@@ -78,6 +85,13 @@ lock: .venvs/dev/.ready
 
 clean:
 	rm -rf .venvs runs build *.egg-info
+
+# A peer's own packages, beside what the networks are run with.
+.venvs/bench-%/.ready: benchmarks/peers/%.txt constraints.txt
+	@echo "setting up .venvs/bench-$* (once) ..."
+	@$(PYTHON) -m venv .venvs/bench-$*
+	@.venvs/bench-$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 .venvs/%/.ready: pyproject.toml constraints.txt
 	@echo "setting up .venvs/$* (once) ..."
