@@ -44,7 +44,7 @@ test: .venvs/dev/.ready packages
 
 # What the tests run that is no Python package.
 packages:
-	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus prometheus-alertmanager postgresql nginx faketime dataset-fashion-mnist chromium chromium-driver
 
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
