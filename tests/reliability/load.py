@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import time
+import uuid
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
@@ -74,7 +75,8 @@ class Load:
         self._examples = itertools.cycle(examples)
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()).encode()
         self._keep_ids = keep_ids
-        self._numbers = itertools.count()
+        # The journal takes each request id once.
+        self._ids = map(f"{uuid.uuid4().hex[:8]}-{{}}".format, itertools.count())
         self._idle: deque[_Connection] = deque()
         self._stopping = False
 
@@ -119,7 +121,7 @@ class Load:
         return self._end(started)
 
     async def _ask(self, due: float) -> None:
-        example, request_id = next(self._examples), f"load-{next(self._numbers)}"
+        example, request_id = next(self._examples), next(self._ids)
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
                 status, body = await self._exchange(example, request_id)
