@@ -1,7 +1,7 @@
-"""Ten times what the service can do, for a minute: `python -m benchmarks.overload [seconds]`, into docs/reliability.md.
+"""Ten times what the service can do, for a minute: `make soak`, or `python -m benchmarks.overload [seconds]`.
 
 The bundle is a tiny one whose network is kept busy for 10 ms an image, so that it, and not this machine's talk with
-itself over the loopback, is what there is too little of.
+itself over the loopback, is what there is too little of. The table goes into docs/reliability.md.
 """
 
 import sys
@@ -16,9 +16,9 @@ from tests.reliability.bundles import write_faulty_bundle
 from tests.reliability.examples import Example, tiny_examples
 from tests.reliability.footprint import footprint
 from tests.reliability.load import Load, Outcome, run
-from tests.service.server import Server
+from tests.service.server import ROOT, Server
 
-DOCUMENT = Path("docs/reliability.md")
+DOCUMENT = ROOT / "docs/reliability.md"
 SECONDS = 60.0
 SECONDS_AN_IMAGE = 0.01
 DEADLINE_SECONDS = 2.0

@@ -1,5 +1,7 @@
 """Every caller gets the answer to their own image, whatever is batched together."""
 
+import pytest
+
 from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, run
 
@@ -7,6 +9,7 @@ REQUESTS = 50_000
 CONNECTIONS = 64
 
 
+@pytest.mark.serial
 def test_fifty_thousand_answers_are_those_of_their_own_images(serve_process, tiny_bundle):
     server = serve_process(tiny_bundle)
     outcome = run(Load(server.port, tiny_examples(4_096)).closed(CONNECTIONS, requests=REQUESTS))

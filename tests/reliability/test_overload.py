@@ -1,5 +1,7 @@
 """Ten times more than it can do: everybody is answered, and what is computed is not computed in vain."""
 
+import pytest
+
 from benchmarks import overload
 from tests.reliability.bundles import write_faulty_bundle
 from tests.reliability.examples import tiny_examples
@@ -7,6 +9,7 @@ from tests.reliability.examples import tiny_examples
 MEMORY_BYTES = 20_000_000
 
 
+@pytest.mark.serial
 def test_ten_times_capacity_is_answered_as_promised(tmp_path):
     bundle = write_faulty_bundle(tmp_path / "busy", overload.SECONDS_AN_IMAGE)
     with overload.start_server(tmp_path, bundle) as server:
