@@ -11,7 +11,7 @@ MODEL_PATH := $(if $(findstring /,$(MODEL)),$(MODEL),models/$(MODEL))
 SERVICE    := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo service)
 INSTALL     = bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo-drift train wrap report results test packages bench audit dashboards lint types lock clean
+.PHONY: serve demo-drift train wrap report results test packages bench soak audit dashboards lint types lock clean
 .DELETE_ON_ERROR:
 
 serve: .venvs/$(SERVICE)/.ready
@@ -44,7 +44,7 @@ test: .venvs/dev/.ready packages
 
 # What the tests run that is no Python package.
 packages:
-	@.ci/system-packages prometheus prometheus-alertmanager postgresql dataset-fashion-mnist chromium chromium-driver
+	@.ci/system-packages prometheus prometheus-alertmanager postgresql nginx faketime dataset-fashion-mnist chromium chromium-driver
 
 # With ARGS a part of the servers' race, such as --quick; without, all that is measured.
 bench: .venvs/dev/.ready .venvs/bench-litserve/.ready .venvs/bench-bentoml/.ready
@@ -56,6 +56,11 @@ ifeq ($(ARGS),)
 	@.venvs/dev/bin/python -m benchmarks.monitoring
 	@.venvs/dev/bin/python -m benchmarks.alarm
 endif
+
+# Half an hour; ARGS=5 for five minutes. Then a minute of ten times too much. Figures go into docs/reliability.md.
+soak: .venvs/dev/.ready
+	@.venvs/dev/bin/python -m benchmarks.soak $(ARGS)
+	@.venvs/dev/bin/python -m benchmarks.overload
 
 # Known vulnerabilities of what is locked, as PyPI has them, and the licences of what serves. Strict: a package that the
 # service does not know is no package without vulnerabilities.

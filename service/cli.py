@@ -25,6 +25,7 @@ from service.console import answer_line, answer_table, banner, print_inspection
 from service.journal.records import JournalAway
 from service.local import answer_files
 from service.logs import configure_logging
+from service.protocol import BoundedHttpProtocol
 from service.recalibration import NothingToRefit, collect_feedback, refit, write_feedback
 from service.settings import Settings, SettingsError, load_settings
 from service.workers import serve_workers
@@ -151,6 +152,7 @@ def _leave_hanging_batches() -> None:
 
 def _server_options() -> dict[str, Any]:
     return {
+        "http": BoundedHttpProtocol,
         "log_config": None,
         # Ours knows the request id, and does not write while a request waits.
         "access_log": False,

@@ -1,0 +1,158 @@
+"""HTTP connections that cost a bounded amount of time and memory, whoever is at the other end.
+
+uvicorn's protocol waits for a request's head for ever, keeps as many header bytes and pipelined requests as are sent,
+and as long as answers are not read. Here each of these has an end.
+"""
+
+import asyncio
+import http
+import uuid
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.problems import MEDIA_TYPE
+from service.schemas import Problem
+
+HEAD_SECONDS = 10.0
+"""In which a request's head has to come whole, from the connection's begin or its own first byte on."""
+SEND_SECONDS = 30.0
+"""After which somebody who does not read the answers is hung up on."""
+HEAD_BYTES = 65_536
+"""Most bytes of a request that are not its body: request line, headers, framing of chunks, trailers."""
+CHUNK_FRAMING_BYTES = 8
+"""Of them, what a chunk may bring along: its size and two line ends."""
+PIPELINED_REQUESTS = 16
+"""Most requests that may be sent ahead of their answers."""
+LINGER_SECONDS = 1.0
+"""How long a connection that is refused stays half open: closed on unread bytes it is reset, and the reason is lost."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection, from its begin to its end."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._awaits_head = True
+        self._head_bytes = 0
+        self._refused = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Answered as if it had not been asked for: there are no web sockets here.
+            pass
+        except httptools.HttpParserError:
+            self._refuse(400, "this is not HTTP as RFC 9112 has it; the connection is closed")
+        else:
+            self._check_head()
+
+    def on_headers_complete(self) -> None:
+        self._stop_head_timer()
+        if len(self.pipeline) >= PIPELINED_REQUESTS:
+            raise ValueError(f"more than {PIPELINED_REQUESTS} requests ahead of their answers")
+        super().on_headers_complete()
+        self._awaits_head = False
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = max(0, self._head_bytes - len(body) - CHUNK_FRAMING_BYTES)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._awaits_head, self._head_bytes = True, 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # To close is to wait until all was read, which may be never.
+        if self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def _check_head(self) -> None:
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse(431, f"the request has more than {HEAD_BYTES} bytes beside its body; the connection is closed")
+        elif self._awaits_head and not self._is_watched:
+            # Some of a head came: the timer of an idle connection no longer runs.
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether something will end this connection if no more comes."""
+        return self._is_answering or self._head_timer is not None or self.timeout_keep_alive_task is not None
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Takes nothing more; says why, unless that could be taken for the answer to an earlier request."""
+        self._refused = True
+        self._stop_head_timer()
+        if self._is_answering and self._awaits_head:
+            # What came before is whole: it has its answer, and the connection ends there.
+            self.cycle.keep_alive = False
+        elif self._is_answering and (self.pipeline or self.cycle.response_started):
+            self.transport.abort()
+        else:
+            self._answer_instead(_problem(status, detail))
+
+    def _answer_instead(self, answer: bytes) -> None:
+        """Answers the request that comes just now, if one does, in place of the app; then ends the connection."""
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(answer)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+
+def _problem(status: int, detail: str) -> bytes:
+    """A whole answer that says what is wrong."""
+    problem = Problem(
+        type="about:blank",
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        request_id=uuid.uuid4().hex,
+    )
+    body = problem.model_dump_json().encode()
+    head = (
+        f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {problem.request_id}\r\nconnection: close\r\n\r\n"
+    )
+    return STATUS_LINE[status] + head.encode() + body

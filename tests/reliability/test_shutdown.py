@@ -1,0 +1,104 @@
+"""The end of a service: nobody loses an answer, and no answer is missing in the journal."""
+
+import signal
+import sqlite3
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from service.cli import GRACEFUL_SECONDS
+from tests.reliability.bundles import PLAIN, busy
+from tests.reliability.examples import tiny_examples
+from tests.reliability.load import Load, start
+from tests.reliability.nginx import nginx_before
+from tests.reliability.occupied import occupied
+from tests.reliability.wire import connect, get, predict_request, read_answer
+from tests.service.server import Server
+
+
+def readiness(server: Server) -> int | None:
+    """Status of /readyz; None: nobody listens any more."""
+    try:
+        return get(server.port, "/readyz").status
+    except ConnectionError:
+        return None
+
+
+def journalled(state: Path) -> set[str]:
+    with closing(sqlite3.connect(state / "journal.sqlite")) as connection:
+        return {request_id for (request_id,) in connection.execute("SELECT request_id FROM answers")}
+
+
+def test_what_is_in_flight_is_answered_and_nothing_more_is_taken(serve_process, faulty_bundle):
+    server = serve_process(faulty_bundle)
+    assert readiness(server) == 200
+    with occupied(server.port, 2), ExitStack() as stack:
+        waiting = [stack.enter_context(connect(server.port)) for _ in range(10)]
+        for connection in waiting:
+            connection.sendall(predict_request(PLAIN))
+        # Whoever is asked now was asked before: the same event loop reads in turn.
+        assert readiness(server) == 200
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        while readiness(server) == 200:
+            assert time.monotonic() < began + 5, "still ready"
+        answers = [read_answer(connection) for connection in waiting]
+    assert [answer.status for answer in answers] == [200] * 10
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - began < GRACEFUL_SECONDS + 5
+    assert "Traceback" not in server.stderr()
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["SIGTERM", "SIGTERM twice"])
+def test_end_comes_within_the_grace_time_even_if_a_batch_hangs(serve_process, faulty_bundle, times):
+    server = serve_process(faulty_bundle, "--deadline-seconds", "60")
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(connect(server.port)).sendall(predict_request(busy(2.5)))
+        assert readiness(server) == 200
+        began = time.monotonic()
+        for _ in range(times):
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        server.process.wait(60)
+    assert time.monotonic() - began < GRACEFUL_SECONDS + 5
+
+
+def test_every_answer_that_was_given_is_in_the_journal(serve_process, tiny_bundle, tmp_path):
+    server = serve_process(tiny_bundle, "--state", str(tmp_path / "state"), "--journal-buffer", "1000000")
+    load = Load(server.port, tiny_examples(64), keep_ids=True)
+    loading = start(load.closed(connections=32))
+    time.sleep(1)
+    server.process.send_signal(signal.SIGTERM)
+    load.stop()
+    outcome = loading.result(60)
+    assert (outcome.lost, outcome.wrong) == ([], [])
+    assert outcome.statuses.keys() <= {200, 503}
+    assert server.process.wait(60) == 0
+    assert len(outcome.request_ids) > 100
+    assert journalled(tmp_path / "state") == set(outcome.request_ids)
+
+
+def test_rolling_restart_behind_a_load_balancer_loses_no_request(tiny_bundle, tmp_path):
+    folders = [tmp_path / name for name in ("one", "two", "nginx")]
+    for folder in folders:
+        folder.mkdir()
+
+    def serve(folder: Path, port: int = 0) -> Server:
+        return Server(folder, "--model", str(tiny_bundle), "--state", str(folder / "state"), port=port)
+
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serve(folder)) for folder in folders[:2]]
+        port = stack.enter_context(nginx_before([server.port for server in servers], folders[2]))
+        load = Load(port, tiny_examples(64))
+        loading = start(load.open(rate=200, seconds=600, connections=32))
+        for folder, server in zip(folders[:2], servers, strict=True):
+            assert server.stop(signal.SIGTERM) == 0
+            stack.enter_context(serve(folder, server.port))
+        load.stop()
+        outcome = loading.result(60)
+    assert (outcome.lost, outcome.wrong) == ([], [])
+    assert outcome.statuses.keys() == {200}
+    assert outcome.statuses[200] > 100
