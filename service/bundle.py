@@ -1,6 +1,7 @@
 """A bundle folder, opened: manifest read, files verified, both graphs checked, golden batch replayed."""
 
 import io
+import logging
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from service.execution import Execution
 from service.sessions import SessionPair, open_sessions
 from trust.head import trust_probability
 from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_file, read_manifest, verify_files
+
+_logger = logging.getLogger("trustserve")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ def open_bundle(path: Path, execution: Execution | None = None) -> Bundle:
     """
     bundle = load_bundle(path, execution)
     check_golden(bundle, golden_differences(bundle))
+    manifest = bundle.manifest
+    _logger.info("%s %s: %s", manifest.name, manifest.version, bundle.sessions.statement)
     return bundle
 
 

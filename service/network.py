@@ -18,7 +18,7 @@ Outputs: TypeAlias = dict[str, NDArray[Any]]
 
 IMAGE = "image"
 _ARENA_FROM_BYTES = 10_000_000
-"""Smaller networks get their memory from malloc as fast; an arena would only keep that of their largest batch."""
+"""Smaller networks get their memory from malloc as fast; arena and pattern would only keep that of the largest batch."""
 
 
 class Network:
@@ -98,7 +98,7 @@ def _session_options(graph_bytes: int, threads: int) -> Any:
     options.intra_op_num_threads = threads
     # Two pools that spin for work slow each other many times over.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = graph_bytes >= _ARENA_FROM_BYTES
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = graph_bytes >= _ARENA_FROM_BYTES
     # Weights in other files are looked for in a folder that can hold none: they are refused.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3

@@ -1,7 +1,6 @@
 """A bundle's networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
 
 import ctypes
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -20,8 +19,6 @@ from service.providers import CPU, HostMemory, wanted_providers
 from service.tuning import Choice, Clock, Plan, choose_plan, largest_batch, possible_plans
 from trust.manifest import CLASSIFIER, ORACLE, Manifest, read_file
 from trust.preprocess import Pixels
-
-_logger = logging.getLogger("trustserve")
 
 
 class SessionPair:
@@ -118,7 +115,6 @@ def open_sessions(
     if on_gpu:
         _tune_batch(pair, execution.max_batch, clock)
     pair.statement = _statement(choice, len(files), len(plans))
-    _logger.info("%s", pair.statement)
     _give_memory_back()
     return pair
 

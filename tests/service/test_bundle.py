@@ -35,6 +35,12 @@ def test_batch_of_many_sizes_gives_each_image_the_same_outputs(tiny_bundle):
     np.testing.assert_allclose(together, [expected_answer(image[..., 0]).trust for image in images], atol=1e-6)
 
 
+def test_how_the_networks_run_is_logged_in_one_line(tiny_bundle, caplog):
+    with caplog.at_level("INFO", "trustserve"):
+        bundle = open_bundle(tiny_bundle)
+    assert [record.getMessage() for record in caplog.records] == [f"tiny 1.0.0: {bundle.sessions.statement}"]
+
+
 def test_folder_that_is_no_bundle(tmp_path):
     with pytest.raises(BundleError, match=r"no bundle at .*: manifest.json not found"):
         open_bundle(tmp_path)
