@@ -18,7 +18,7 @@ Outputs: TypeAlias = dict[str, NDArray[Any]]
 
 IMAGE = "image"
 _ARENA_FROM_BYTES = 10_000_000
-"""Smaller networks get their memory from malloc as fast; arena and pattern would only keep that of the largest batch."""
+"""Smaller networks get memory from malloc as fast; arena and pattern would only keep that of the largest batch."""
 
 
 class Network:
