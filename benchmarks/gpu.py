@@ -165,7 +165,7 @@ def contenders(
     """Every way to run the pair on this device; none is open yet."""
 
     def through_onnxruntime(graphs: Path, provider: Device, half: bool) -> Contender:
-        execution = Execution(device=provider, half_precision=half, engines=folder / "engines", max_batch=largest)
+        execution = Execution(device=provider, half_precision=half, max_batch=largest)
         precision: Precision = "float16" if half else "float32"
         return Contender("onnxruntime", precision, lambda stack: open_onnxruntime(stack, graphs, execution, side))
 
@@ -186,7 +186,10 @@ def contenders(
 
 def open_onnxruntime(stack: ExitStack, graphs: Path, execution: Execution, side: int) -> tuple[str, dict[str, Run]]:
     """The service's own sessions, as the service runs them."""
-    opened = {file: Network(graphs / file, [name], execution, threads=1) for file, name in OUTPUTS.items()}
+    opened = {
+        file: Network(graphs / file, (graphs / file).read_bytes(), [name], execution, threads=1)
+        for file, name in OUTPUTS.items()
+    }
 
     def pair(networks: dict[str, Network], parallel: bool) -> SessionPair:
         made = SessionPair(networks, Plan(1, parallel), execution.max_batch, (side, side, 3))

@@ -94,8 +94,8 @@ def open_sessions(
     """The sessions of a bundle, checked against its manifest; what the execution leaves open is measured here.
 
     Raises:
-        BundleError: a file differs from the manifest's, a graph cannot be loaded, is not the one that the manifest describes, or does not run on the
-            device that is demanded.
+        BundleError: a file differs from the manifest's, or a graph cannot be loaded, is not the one that the manifest
+            describes, or does not run on the device that is demanded.
     """
     files = [CLASSIFIER, *([ORACLE] if manifest.oracle_outputs else [])]
     channels, height, width = manifest.preprocess.input_size
