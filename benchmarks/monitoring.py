@@ -20,6 +20,7 @@ import numpy as np
 
 from service.answer import Answer, threshold_in_force
 from service.bundle import Bundle, load_bundle
+from service.execution import Execution
 from service.journal.journal import Journal, open_journal
 from service.journal.records import AnswerRecord
 from service.monitor.memory import Memory
@@ -45,7 +46,7 @@ Observe = Callable[[Sequence[str], Sequence[Answer]], object]
 
 def main(count: int) -> None:
     """Prints a line for each figure."""
-    bundle = load_bundle(MODEL, "cpu", 1)
+    bundle = load_bundle(MODEL, Execution(device="cpu", threads=1, networks="in_turn"))
     threshold = threshold_in_force(None, bundle)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(model=MODEL, state=Path(folder), journal_buffer=count)

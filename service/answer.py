@@ -42,7 +42,7 @@ def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
 
 def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels]) -> list[Answer]:
     """One answer an image, in their order; each image (H, W, C) uint8."""
-    outputs = bundle.sessions.run(np.stack(images))
+    outputs = bundle.sessions.run(images)
     trust = trust_probability(bundle.manifest.trust_head, outputs)  # (N,)
     probabilities = outputs["probabilities"]  # (N, K)
     predicted = outputs["logits"].argmax(axis=1)

@@ -145,12 +145,13 @@ def _add_pages(app: FastAPI, engine: Engine, metrics: Metrics) -> None:
 
     @app.get("/model", response_model=ModelReport, responses=error_responses(NotReady), tags=["service"])
     async def model() -> Response:
-        """Shows the bundle's manifest, the threshold in force and where each network runs."""
+        """Shows the bundle's manifest, the threshold in force, and where and how the networks run."""
         lane = engine.lane
         report = ModelReport(
             manifest=lane.bundle.manifest,
             threshold=lane.threshold.value,
             providers=lane.bundle.sessions.providers,
+            execution=lane.bundle.sessions.statement,
             shadow=None if engine.shadow is None else engine.shadow.model,
         )
         return Response(report.model_dump_json(), media_type="application/json")

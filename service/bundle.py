@@ -1,6 +1,7 @@
 """A bundle folder, opened: manifest read, files verified, both graphs checked, golden batch replayed."""
 
 import io
+import logging
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.sessions import Device, SessionPair, open_sessions
+from service.execution import Execution
+from service.sessions import SessionPair, open_sessions
 from trust.head import trust_probability
 from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_file, read_manifest, verify_files
+
+_logger = logging.getLogger("trustserve")
 
 
 @dataclass(frozen=True)
@@ -23,18 +27,24 @@ class Bundle:
     sessions: SessionPair
 
 
-def open_bundle(path: Path, device: Device = "auto", session_threads: int | None = None) -> Bundle:
+def open_bundle(path: Path, execution: Execution | None = None) -> Bundle:
     """The bundle of a folder, proven to answer here as it answered where it was exported.
+
+    Args:
+        path: the folder.
+        execution: how the networks are to run; by default as runs best here.
 
     Raises:
         BundleError: the folder is missing, a file differs from the manifest, or the replay differs.
     """
-    bundle = load_bundle(path, device, session_threads)
+    bundle = load_bundle(path, execution)
     check_golden(bundle, golden_differences(bundle))
+    manifest = bundle.manifest
+    _logger.info("%s %s: %s", manifest.name, manifest.version, bundle.sessions.statement)
     return bundle
 
 
-def load_bundle(path: Path, device: Device, session_threads: int | None) -> Bundle:
+def load_bundle(path: Path, execution: Execution | None = None) -> Bundle:
     """The bundle of a folder, its files verified and its graphs open, before the replay.
 
     Raises:
@@ -42,7 +52,7 @@ def load_bundle(path: Path, device: Device, session_threads: int | None) -> Bund
     """
     manifest = read_manifest(path)
     verify_files(path, manifest)
-    return Bundle(path, manifest, open_sessions(path, manifest, device, session_threads))
+    return Bundle(path, manifest, open_sessions(path, manifest, execution or Execution()))
 
 
 def golden_differences(bundle: Bundle) -> dict[str, float]:

@@ -22,6 +22,7 @@ from service.app import create_app
 from service.batching import INFERENCE_THREAD
 from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
+from service.execution import execution_of
 from service.journal.records import JournalAway
 from service.local import answer_files
 from service.logs import configure_logging
@@ -94,7 +95,7 @@ def predict(
         json: print one JSON object a line.
     """
     settings = load_settings(**({} if model is None else {"model": model}))
-    bundle = open_bundle(settings.model, settings.device, settings.session_threads)
+    bundle = open_bundle(settings.model, execution_of(settings))
     manifest = bundle.manifest
     threshold = threshold_in_force(settings.threshold, bundle)
     rows = []
@@ -116,7 +117,7 @@ def inspect(bundle: Path, /) -> None:
         bundle: folder of the bundle.
     """
     settings = load_settings(model=bundle)
-    opened = load_bundle(settings.model, settings.device, settings.session_threads)
+    opened = load_bundle(settings.model, execution_of(settings))
     differences = golden_differences(opened)
     print_inspection(Console(), opened, differences)
     check_golden(opened, differences)

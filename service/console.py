@@ -83,6 +83,7 @@ def print_inspection(console: Console, bundle: Bundle, differences: dict[str, fl
         "oracle": f"{', '.join(manifest.oracle_outputs)} ({bundle.sessions.providers['oracle']})"
         if manifest.oracle_outputs
         else "no network of its own",
+        "execution": bundle.sessions.statement,
         "trust head": ", ".join(manifest.trust_head.inputs)
         + (", novelty gate" if manifest.trust_head.gate else "")
         + (", calibrated" if manifest.trust_head.calibration else ""),

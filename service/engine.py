@@ -18,13 +18,13 @@ from service.admission import Admission, Seat
 from service.answer import Answer, threshold_in_force
 from service.bundle import Bundle, open_bundle
 from service.errors import NotReady, Overloaded, ServiceError
+from service.execution import available_cores, execution_of
 from service.journal.journal import Journal
 from service.journal.records import Label, Labelled, Outcome
 from service.lane import Lane
 from service.monitor.metrics import Metrics
 from service.monitor.opening import open_journal_of, open_monitor, open_shadow_journal_of
 from service.serving import Board, Serving
-from service.sessions import available_cores
 from service.settings import Settings, SettingsError
 from trust.manifest import BundleError, read_manifest
 
@@ -238,7 +238,7 @@ class Engine:
 
     async def _open_lane(self, model: Path, journal: Journal | None, shadow: bool = False) -> Lane:
         settings, metrics = self._settings, self._metrics
-        bundle = await asyncio.to_thread(open_bundle, model, settings.device, settings.session_threads)
+        bundle = await asyncio.to_thread(open_bundle, model, execution_of(settings))
         threshold = threshold_in_force(settings.threshold, bundle)
         monitor = await asyncio.to_thread(open_monitor, bundle, threshold, settings, metrics, journal, shadow)
         return Lane(bundle, threshold, monitor, self._decoders, settings, metrics)

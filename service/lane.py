@@ -50,7 +50,7 @@ class Lane:
             Decoder(bundle.manifest.preprocess, settings.max_image_pixels),
             decoders,
             self._watchdog,
-            settings.max_batch,
+            bundle.sessions.largest_batch,
             settings.batch_wait_seconds,
         )
         monitor.background.start()

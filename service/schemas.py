@@ -153,6 +153,13 @@ class ModelReport(BaseModel):
         examples=[{"classifier": "CPUExecutionProvider", "oracle": "CPUExecutionProvider"}],
         description="onnxruntime execution provider of each network",
     )
+    execution: str = Field(
+        examples=[
+            "classifier and oracle run one after the other with 1 CPU thread each: the fastest of 3 ways, timed in "
+            "0.09 s"
+        ],
+        description="how both networks run, and why",
+    )
     threshold: float = Field(
         description="trust from which on an answer is trusted here; the manifest may have one for each class"
     )

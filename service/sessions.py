@@ -1,156 +1,160 @@
 """A bundle's networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
 
+import ctypes
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from threading import Lock
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
-from trust.manifest import CLASSIFIER, ORACLE, BundleError, Manifest, read_file
+from service.execution import Execution
+from service.network import Network, Outputs, check_network
+from service.providers import CPU, HostMemory, wanted_providers
+from service.tuning import Choice, Clock, Plan, choose_plan, largest_batch, possible_plans
+from trust.manifest import CLASSIFIER, ORACLE, Manifest, read_file
 from trust.preprocess import Pixels
-
-Device: TypeAlias = Literal["auto", "cpu", "cuda"]
-Outputs: TypeAlias = dict[str, NDArray[Any]]
-
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class SessionPair:
-    """Classifier and, where the bundle has one, oracle, run at the same time on each batch."""
+    """Classifier and, where the bundle has one, oracle, run on the same batch by one plan."""
 
-    def __init__(self, classifier: "Graph", oracle: "Graph | None") -> None:
-        self._classifier = classifier
-        self._oracle = oracle
+    def __init__(self, networks: Mapping[str, Network], plan: Plan, largest_batch: int, image_shape: Sequence[int]):
+        """Takes the networks by the name of their file, and the shape (H, W, C) of their images."""
+        self.plan = plan
+        self.largest_batch = largest_batch
+        """Most images that run at once; a longer batch runs in parts."""
+        self.statement = ""
+        """How the networks run and why, in one sentence."""
+        self._classifier, self._oracle = networks[CLASSIFIER], networks.get(ORACLE)
         self._oracle_thread = ThreadPoolExecutor(1, thread_name_prefix="oracle")
+        self._memory = HostMemory((largest_batch, *image_shape), self._classifier.provider)
+        # Memory and bindings are those of one batch.
+        self._one_batch = Lock()
 
-    def run(self, images: Pixels) -> Outputs:
-        """Outputs of both graphs by name, each (N, ...), for images (N, H, W, C) uint8."""
-        if self._oracle is None:
-            return self._classifier.run(images)
-        oracle_outputs = self._oracle_thread.submit(self._oracle.run, images)
-        return self._classifier.run(images) | oracle_outputs.result()
+    def run(self, images: Pixels | Sequence[Pixels]) -> Outputs:
+        """Outputs of both graphs by name, each (N, ...), for images (N, H, W, C) uint8 or N of (H, W, C).
+
+        A list is best: its images are put straight into the memory that the networks read.
+        """
+        with self._one_batch:
+            starts = range(0, max(1, len(images)), self.largest_batch)
+            parts = [self._run(self._pixels(images[start : start + self.largest_batch])) for start in starts]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def run_blank(self, images: int) -> Outputs:
+        """The same of so many images that hold whatever is in memory, to warm up and to time."""
+        with self._one_batch:
+            return self._run(self._memory.pixels[:images])
 
     @property
     def providers(self) -> dict[str, str]:
         """Where each network runs, as its session says."""
-        graphs = {"classifier": self._classifier, "oracle": self._oracle}
-        return {name: graph.provider for name, graph in graphs.items() if graph is not None}
+        networks = {"classifier": self._classifier, "oracle": self._oracle}
+        return {name: network.provider for name, network in networks.items() if network is not None}
+
+    @property
+    def on_gpu(self) -> bool:
+        return self._classifier.on_gpu
 
     def close(self) -> None:
         self._oracle_thread.shutdown()
+        self._memory.close()
 
+    def _pixels(self, images: Pixels | Sequence[Pixels]) -> Pixels:
+        if isinstance(images, np.ndarray) and not self.on_gpu:
+            return images
+        return np.stack(list(images), out=self._memory.pixels[: len(images)])
 
-class Graph:
-    """One ONNX graph, open and checked against the manifest.
-
-    Raises:
-        BundleError: the file differs from the manifest's, onnxruntime cannot load it or would need other files, it is
-            not the graph that the manifest describes, or CUDA is wanted and the session does not have it.
-    """
-
-    def __init__(self, path: Path, manifest: Manifest, outputs: Sequence[str], device: Device, threads: int) -> None:
-        self._outputs = list(outputs)
-        # Not the path: what was verified is what is opened.
-        data = read_file(path.parent, manifest, path.name)
+    def _run(self, pixels: Pixels) -> Outputs:
+        if self._oracle is None:
+            return self._classifier.run(pixels)
+        if not self.plan.parallel:
+            return self._classifier.run(pixels) | self._oracle.run(pixels)
+        oracle_outputs = self._oracle_thread.submit(self._oracle.run, pixels)
         try:
-            self._session = onnxruntime.InferenceSession(
-                data, sess_options=_session_options(threads), providers=_wanted_providers(device)
-            )
-        except Exception as error:
-            raise BundleError(f"{path} cannot be loaded: {error}; export the bundle again") from error
-        # Kept for a fallback to another provider, which would be a silent one.
-        self._session.disable_fallback()
-        self._session._model_bytes = None
-        self.provider: str = self._session.get_providers()[0]
-        if device == "cuda" and self.provider != CUDA:
-            raise BundleError(
-                "device is cuda, but onnxruntime has no working CUDA here; install trustserve[gpu] on a machine "
-                "with an NVIDIA driver, or choose --device auto"
-            )
-        _check_graph(path, self._session, manifest, outputs)
-
-    def run(self, images: Pixels) -> Outputs:
-        values = self._session.run(self._outputs, {"image": images})
-        return dict(zip(self._outputs, values, strict=True))
+            outputs = self._classifier.run(pixels)
+        except Exception:
+            # Waits: the memory is not the next batch's while the oracle still reads it.
+            oracle_outputs.exception()
+            raise
+        return outputs | oracle_outputs.result()
 
 
-def open_sessions(bundle: Path, manifest: Manifest, device: Device, threads: int | None) -> SessionPair:
-    """The sessions of a bundle; without a number of threads, they share the cores evenly.
+def open_sessions(
+    bundle: Path, manifest: Manifest, execution: Execution, clock: Clock = time.perf_counter
+) -> SessionPair:
+    """The sessions of a bundle, checked against its manifest; what the execution leaves open is measured here.
 
     Raises:
-        BundleError: as `Graph`.
+        BundleError: a file differs from the manifest's, or a graph cannot be loaded, is not the one that the manifest
+            describes, or does not run on the device that is demanded.
     """
-    files = {CLASSIFIER: manifest.classifier_outputs}
-    if manifest.oracle_outputs:
-        files[ORACLE] = manifest.oracle_outputs
-    threads = threads or max(1, available_cores() // len(files))
-    graphs = {file: Graph(bundle / file, manifest, outputs, device, threads) for file, outputs in files.items()}
-    return SessionPair(graphs[CLASSIFIER], graphs.get(ORACLE))
-
-
-def available_cores() -> int:
-    """Cores this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _session_options(threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Two pools that spin for work slow each other many times over.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Weights in other files are looked for in a folder that can hold none: they are refused.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    options.log_severity_level = 3
-    return options
-
-
-def _wanted_providers(device: Device) -> list[Any]:
-    # Listed only means compiled in: whether CUDA works, the session says afterwards.
-    if device == "cpu" or CUDA not in onnxruntime.get_available_providers():
-        return [CPU]
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
-    # The default measures every convolution anew for each batch size it has not seen.
-    return [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC"}), CPU]
-
-
-def _check_graph(path: Path, session: Any, manifest: Manifest, outputs: Sequence[str]) -> None:
+    files = [CLASSIFIER, *([ORACLE] if manifest.oracle_outputs else [])]
     channels, height, width = manifest.preprocess.input_size
-    wanted = f"image: tensor(uint8) (N, {height}, {width}, {channels})"
-    inputs = session.get_inputs()
-    found = ", ".join(f"{each.name}: {each.type} ({', '.join(map(str, each.shape))})" for each in inputs)
-    if not (
-        len(inputs) == 1
-        and (inputs[0].name, inputs[0].type) == ("image", "tensor(uint8)")
-        and not isinstance(inputs[0].shape[0], int)
-        and list(inputs[0].shape[1:]) == [height, width, channels]
-    ):
-        raise BundleError(f"{path} takes {found}; wanted {wanted} with N free; export the bundle again")
-    if absent := set(outputs) - {each.name for each in session.get_outputs()}:
-        raise BundleError(f"{path} does not give {sorted(absent)}, which the manifest lists; export the bundle again")
-    shapes = {
-        name: value.shape for name, value in zip(outputs, _try_one(path, session, manifest, outputs), strict=True)
-    }
-    for name in {"logits", "probabilities", "oracle_class_logits"} & shapes.keys():
-        if shapes[name] != (1, len(manifest.classes)):
-            raise BundleError(
-                f"{path} gives {name} {shapes[name]} for one image; wanted (1, {len(manifest.classes)}), one for each "
-                "class of the manifest; export the bundle again"
-            )
-    for name in {"oracle_logit", "novelty"} & shapes.keys():
-        if shapes[name] != (1,):
-            raise BundleError(f"{path} gives {name} {shapes[name]} for one image; wanted (1,); export the bundle again")
+
+    # Plans of equal threads share their sessions; one set more is open only while it is timed.
+    @lru_cache(maxsize=1)
+    def networks(threads: int) -> dict[str, Network]:
+        return {file: _open_network(bundle, manifest, file, execution, threads) for file in files}
+
+    def open_pair(plan: Plan) -> SessionPair:
+        return SessionPair(networks(plan.threads), plan, execution.max_batch, (height, width, channels))
+
+    on_gpu = wanted_providers(execution) != [CPU] and networks(execution.threads or 1)[CLASSIFIER].on_gpu
+    plans = possible_plans(execution, len(files), on_gpu)
+    choice = choose_plan(plans, open_pair, execution.max_batch, clock)
+    pair = choice.networks
+    if on_gpu:
+        _tune_batch(pair, execution.max_batch, clock)
+    pair.statement = _statement(choice, len(files), len(plans))
+    _give_memory_back()
+    return pair
 
 
-def _try_one(path: Path, session: Any, manifest: Manifest, outputs: Sequence[str]) -> list[NDArray[Any]]:
-    channels, height, width = manifest.preprocess.input_size
-    try:
-        blank = np.zeros((1, height, width, channels), np.uint8)
-        values: list[NDArray[Any]] = session.run(list(outputs), {"image": blank})
-    except Exception as error:
-        raise BundleError(f"{path} cannot be run: {error}; export the bundle again") from error
-    return values
+def _open_network(bundle: Path, manifest: Manifest, file: str, execution: Execution, threads: int) -> Network:
+    if execution.engines is not None:
+        # A folder for each file: onnxruntime tells engines apart by the names in the graph alone, not by its weights.
+        execution = replace(execution, engines=execution.engines / manifest.files[file].sha256[:16])
+    graph = read_file(bundle, manifest, file)
+    outputs = manifest.classifier_outputs if file == CLASSIFIER else manifest.oracle_outputs
+    network = Network(bundle / file, graph, outputs, execution, threads)
+    check_network(network, manifest, outputs)
+    return network
+
+
+def _tune_batch(pair: SessionPair, max_batch: int, clock: Clock) -> None:
+    # TensorRT builds for the range of batches that it has seen, for minutes: the whole range at once, not step by step.
+    for images in (1, max_batch):
+        with suppress(Exception):
+            pair.run_blank(images)
+    pair.largest_batch = largest_batch(pair, max_batch, clock)
+
+
+def _statement(choice: Choice[SessionPair], networks: int, plans: int) -> str:
+    plan = choice.plan
+    way = "at the same time" if plan.parallel else "one after the other"
+    who = "the classifier runs alone" if networks == 1 else f"classifier and oracle run {way}"
+    if choice.networks.on_gpu:
+        where = f"on the GPU in batches of up to {choice.networks.largest_batch}"
+    else:
+        where = f"with {plan.threads} CPU thread{'s' if plan.threads > 1 else ''}{' each' if networks > 1 else ''}"
+    if choice.compared > 1:
+        why = f"the fastest of {choice.compared} ways, timed in {choice.seconds:.2f} s"
+    else:
+        why = "no other way was left open" if plans == 1 else "too slow here to try other ways at every start"
+    return f"{who} {where}: {why}"
+
+
+def _give_memory_back() -> None:
+    """What opening and comparing freed goes back to the system: malloc would keep it, 10 MB for the small bundle."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

@@ -28,13 +28,19 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     workers: int = Field(1, ge=1, description="processes that answer; each opens the bundle and has a queue of its own")
-    device: Literal["auto", "cpu", "cuda"] = Field(
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto", description="where the networks run; auto takes CUDA where it really works"
     )
     session_threads: int | None = Field(
-        None, ge=1, description="CPU threads of each of the two networks; unset: half of the cores"
+        None, ge=1, description="CPU threads of each of the two networks; unset: what is fastest here, timed at start"
     )
-    max_batch: int = Field(32, ge=1, description="most images in one batch")
+    networks: Literal["auto", "parallel", "in_turn"] = Field(
+        "auto",
+        description="whether both networks run at the same time or one after the other; auto: what is faster here, "
+        "timed at start",
+    )
+    tensorrt_fp16: bool = Field(False, description="let TensorRT compute in 16 bits")
+    max_batch: int = Field(32, ge=1, description="most images in one batch; on a GPU, where fewer do as well, fewer")
     batch_wait_seconds: float = Field(
         0.0, ge=0, le=10, description="how long a batch waits for company; 0: only while the one before it runs"
     )

@@ -26,9 +26,9 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from service.app import create_app
 from service.bundle import Bundle
 from service.console import banner
+from service.execution import available_cores
 from service.logs import configure_logging
 from service.monitor.pool import Pool, join
-from service.sessions import available_cores
 from service.settings import Settings
 
 # A worker does not answer the supervisor before everything is imported: on a busy machine that takes longer than the
@@ -143,5 +143,4 @@ def _end_with(parent: BaseProcess, folder: Path) -> None:
 def _share_of_cores(settings: Settings) -> Settings:
     """What one process takes by default for itself, the workers take together."""
     cores = available_cores() // settings.workers
-    defaults = {"session_threads": max(1, cores // 2), "decode_threads": max(1, min(4, cores))}
-    return settings.model_copy(update={name: getattr(settings, name) or value for name, value in defaults.items()})
+    return settings.model_copy(update={"decode_threads": settings.decode_threads or max(1, min(4, cores))})

@@ -26,7 +26,7 @@ TRUST = RESULTS["conditions"]["clean"]["methods"]["trust probability"]
 def answers(tmp_path_factory):
     """Trust, confidence and correctness of the 10,000 test images, as the service gives them."""
     test = load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path_factory.mktemp("cache")).test
-    bundle = open_bundle(BUNDLE, device="cpu")
+    bundle = open_bundle(BUNDLE)
     parts = [bundle.sessions.run(np.ascontiguousarray(pixels)) for pixels in test.batches()]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     correct = outputs["logits"].argmax(1) == test.targets

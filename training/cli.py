@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
 from training.bundle.graphs import ExportError
+from training.bundle.half import PrecisionLost
 from training.commands import bundle, run, shift, study, wrap
 from training.commands.screen import console
 from training.run import MissingStep
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": bundle.compare,
     "threshold": bundle.threshold,
     "recalibrate": bundle.recalibrate,
+    "half": bundle.half,
     "shift-study": shift.shift_study,
     "study": study.study,
 }
@@ -55,7 +57,7 @@ def main() -> None:
     """Entry point: an error the user can mend is one sentence and exit status 1."""
     try:
         app.meta()
-    except (ValueError, FileNotFoundError, MissingStep, ExportError, BundleError) as error:
+    except (ValueError, FileNotFoundError, MissingStep, ExportError, PrecisionLost, BundleError) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)
 

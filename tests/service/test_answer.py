@@ -9,7 +9,7 @@ from tests.tiny import edit_manifest, quadrants, take_oracle_out
 
 
 def test_answer_carries_novelty_and_the_inputs_of_the_trust_head(tiny_bundle):
-    bundle = open_bundle(tiny_bundle, "cpu")
+    bundle = open_bundle(tiny_bundle)
     # Quadrant means .6 .2 0 .4: mean of all pixels .3; log-odds of the confidence 3.0161, oracle logit 4 * .4 - 1.
     images = [quadrants(153, 51, 0, 102)[..., None], quadrants(0, 0, 0, 0)[..., None]]
     answer, dark = answer_batch(bundle, bundle.manifest.threshold, images)
@@ -24,7 +24,7 @@ def test_answer_carries_novelty_and_the_inputs_of_the_trust_head(tiny_bundle):
 def test_bundle_that_measures_no_novelty_says_none(own_bundle):
     take_oracle_out(own_bundle)
     edit_manifest(own_bundle, classifier_outputs=("logits", "probabilities"))
-    bundle = open_bundle(own_bundle, "cpu")
+    bundle = open_bundle(own_bundle)
     (answer,) = answer_batch(bundle, bundle.manifest.threshold, [quadrants(153, 51, 0, 102)[..., None]])
     assert answer.novelty is None
     # The margin of softmax(4.8, 1.6, 0): .95330 - .03886

@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from service.bundle import golden_differences, load_bundle, open_bundle
+from service.execution import Execution
 from service.sessions import open_sessions
 from tests.tiny import edit_manifest, expected_answer, quadrants
 from trust.head import TrustHead, trust_probability
@@ -26,12 +27,18 @@ def test_opened_bundle_gives_the_outputs_of_both_networks(tiny_bundle):
 
 
 def test_batch_of_many_sizes_gives_each_image_the_same_outputs(tiny_bundle):
-    bundle = open_bundle(tiny_bundle, session_threads=1)
+    bundle = open_bundle(tiny_bundle)
     images = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 1), np.uint8)
     together = trust_probability(bundle.manifest.trust_head, bundle.sessions.run(images))
     alone = [trust_probability(bundle.manifest.trust_head, bundle.sessions.run(images[i : i + 1])) for i in range(9)]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-6)
     np.testing.assert_allclose(together, [expected_answer(image[..., 0]).trust for image in images], atol=1e-6)
+
+
+def test_how_the_networks_run_is_logged_in_one_line(tiny_bundle, caplog):
+    with caplog.at_level("INFO", "trustserve"):
+        bundle = open_bundle(tiny_bundle)
+    assert [record.getMessage() for record in caplog.records] == [f"tiny 1.0.0: {bundle.sessions.statement}"]
 
 
 def test_folder_that_is_no_bundle(tmp_path):
@@ -52,7 +59,7 @@ def test_graph_that_changes_after_all_files_were_verified(own_bundle):
     verify_files(own_bundle, manifest)
     shutil.copy(own_bundle / "classifier.onnx", own_bundle / "oracle.onnx")
     with pytest.raises(BundleError, match=r"oracle.onnx is not the file that was exported"):
-        open_sessions(own_bundle, manifest, "cpu", None)
+        open_sessions(own_bundle, manifest, Execution())
 
 
 @pytest.mark.parametrize("location", ["weights", "./weights", "sub/../weights", "../tiny/weights", "/etc/hostname"])
@@ -155,7 +162,7 @@ def test_golden_file_of_no_arrays(own_bundle):
 
 
 def test_differences_of_every_output_are_small_where_nothing_changed(tiny_bundle):
-    differences = golden_differences(load_bundle(tiny_bundle, "cpu", 1))
+    differences = golden_differences(load_bundle(tiny_bundle))
     assert list(differences)[-1] == "trust"
     assert differences.keys() == {"logits", "probabilities", "novelty", "oracle_logit", "trust"}
     assert max(differences.values()) < 1e-5
@@ -166,4 +173,4 @@ def test_cuda_that_is_wanted_but_not_there(tiny_bundle, monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(BundleError, match=r"device is cuda, but onnxruntime has no working CUDA here"):
-        open_bundle(tiny_bundle, device="cuda")
+        open_bundle(tiny_bundle, Execution(device="cuda"))

@@ -80,7 +80,15 @@ def test_missing_bundle_is_one_sentence(trustserve, tmp_path, command):
 def test_inspect_shows_manifest_and_replay(trustserve, tiny_bundle):
     status, out, _ = trustserve("inspect", tiny_bundle)
     assert status == 0
-    for word in ("tiny 1.0.0", "4 x 4, grey", "0.6: chosen by hand", "7 match", "CPUExecutionProvider", "oracle_logit"):
+    for word in (
+        "tiny 1.0.0",
+        "4 x 4, grey",
+        "0.6: chosen by hand",
+        "7 match",
+        "CPUExecutionProvider",
+        "oracle run",
+        "oracle_logit",
+    ):
         assert word in out
 
 

@@ -56,6 +56,7 @@ def test_process_answers_while_the_bundle_is_being_opened(tiny_bundle, monkeypat
 def test_model_shows_manifest_threshold_and_where_each_network_runs(client):
     report = client.get("/model").json()
     assert report["providers"] == {"classifier": "CPUExecutionProvider", "oracle": "CPUExecutionProvider"}
+    assert report["execution"].startswith("classifier and oracle run ")
     assert report["threshold"] == 0.6
     assert report["manifest"]["classes"] == list(CLASSES)
 

@@ -31,7 +31,7 @@ def test_empty_variable_is_as_good_as_none(monkeypatch):
     [
         ("TRUSTSERVE_PORT", "abc", "integer"),
         ("TRUSTSERVE_PORT", "70000", "less than or equal to 65535"),
-        ("TRUSTSERVE_DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
+        ("TRUSTSERVE_DEVICE", "tpu", "'auto', 'cpu', 'cuda' or 'tensorrt'"),
         ("TRUSTSERVE_THRESHOLD", "1.5", "less than or equal to 1"),
         ("TRUSTSERVE_REWARD", "0", "greater than 0"),
     ],

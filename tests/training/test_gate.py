@@ -97,7 +97,7 @@ def test_run_whose_oracle_is_not_promoted_exports_a_bundle_without_it(tmp_path, 
     assert not manifest.gate.promoted
     assert not (trained.bundle / "oracle.onnx").exists()
     assert manifest.gate.statement in (trained.bundle / "README.md").read_text()
-    bundle = open_bundle(trained.bundle, device="cpu")
+    bundle = open_bundle(trained.bundle)
     run = Run(trained.config)
     dataset = open_dataset(trained.config, run)
     wanted = trust_probability(

@@ -154,7 +154,7 @@ def feedback(tmp_path):
 def test_new_version_is_served_with_the_new_numbers(tiny_bundle, feedback, tmp_path, capsys):
     before = {path.name: path.read_bytes() for path in tiny_bundle.iterdir() if path.is_file()}
     assert run(tiny_bundle, "--feedback", feedback, "--to", tmp_path / "models" / "new") == 0
-    opened = open_bundle(tmp_path / "models" / "new", device="cpu")
+    opened = open_bundle(tmp_path / "models" / "new")
     opened.sessions.close()
     manifest, old = opened.manifest, read_manifest(tiny_bundle)
     assert (manifest.name, manifest.classes) == (old.name, old.classes)

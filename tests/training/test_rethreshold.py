@@ -81,14 +81,14 @@ def test_trusted_answers_are_counted_by_the_threshold_of_their_class():
 
 def test_thresholds_by_class_are_served(bundle):
     run(bundle, "--by-class", "--risk", 0.3, "--confidence", 0.6, "--write")
-    written = open_bundle(bundle, device="cpu").manifest.threshold
+    written = open_bundle(bundle).manifest.threshold
     assert len(written.by_class) == 3
     assert written.statement in (bundle / "README.md").read_text()
 
 
 def test_written_threshold_is_served(bundle):
     run(bundle, "--coverage", 0.5, "--write")
-    opened = open_bundle(bundle, device="cpu")
+    opened = open_bundle(bundle)
     trust = read_reference(bundle).trust
     assert opened.manifest.threshold.value == pytest.approx(np.sort(trust)[::-1][-(-len(trust) // 2) - 1])
     assert opened.manifest.reference.trust_rate == pytest.approx((trust >= opened.manifest.threshold.value).mean())

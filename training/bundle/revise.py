@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,8 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
     Raises:
         BundleError: something other than a bundle is in the place, or the graphs do not answer as they did.
     """
-    if place.exists():
-        read_manifest(place)
     manifest = read_manifest(bundle)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        shutil.copytree(bundle, draft, dirs_exist_ok=True)
+    with new_version(bundle, place) as draft:
         _rewrite_golden(draft, revision.head)
         _rewrite_reference(draft, revision)
         _rewrite_card(draft / CARD, manifest, revision)
@@ -72,6 +69,22 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
         )
         (draft / MANIFEST).write_text(written.model_dump_json(indent=2) + "\n")
         _check_answers(draft)
+
+
+@contextmanager
+def new_version(bundle: Path, place: Path) -> Iterator[Path]:
+    """A copy of a bundle to change, beside its place: put there whole at the end, gone if anything raised.
+
+    Raises:
+        BundleError: something other than a bundle is in the place.
+    """
+    if place.exists():
+        read_manifest(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        shutil.copytree(bundle, draft, dirs_exist_ok=True)
+        yield draft
         draft.chmod(0o755)
         put_in_place(draft, place)
     finally:

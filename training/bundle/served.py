@@ -56,7 +56,7 @@ def evaluate_bundle(bundle: Path, data: str | None, cache: Path, threads: int = 
     manifest = read_manifest(bundle)
     verify_files(bundle, manifest)
     made_with: Any = manifest.provenance["config"]
-    dataset, seed = _dataset(manifest, made_with, data, cache), int(made_with["seed"])
+    dataset, seed = bundle_dataset(manifest, data, cache), int(made_with["seed"])
     graphs = ServedGraphs(bundle, manifest, threads)
     promise = manifest.threshold.risk or 0.02, manifest.threshold.confidence or 0.95
 
@@ -77,7 +77,13 @@ def evaluate_bundle(bundle: Path, data: str | None, cache: Path, threads: int = 
     return results, report_content(results, answers, dataset, served)
 
 
-def _dataset(manifest: Manifest, made_with: dict[str, Any], data: str | None, cache: Path) -> Dataset:
+def bundle_dataset(manifest: Manifest, data: str | None, cache: Path) -> Dataset:
+    """The images that a bundle was made with, split as they were then, or other ones, split the same way.
+
+    Raises:
+        ValueError: data that cannot be had, or whose classes are not the bundle's.
+    """
+    made_with: Any = manifest.provenance["config"]
     spec, seed = manifest.preprocess, int(made_with["seed"])
     if data is None and "wrapped" not in manifest.provenance:
         return load_dataset(made_with["data"], spec, seed, cache, side=spec.input_size[1])

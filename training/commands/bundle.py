@@ -1,4 +1,4 @@
-"""What can be done with a bundle that exists: compare its trust, choose its threshold, refit its head to feedback."""
+"""What can be done with a bundle that exists: compare its trust, choose its threshold, refit its head, halve it."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Annotated
 from cyclopts import Group, Parameter, validators
 
 from training.bundle.compare import compare_rows
+from training.bundle.half import FLIPPED_SHARE, TRUST_TOLERANCE, write_half
 from training.bundle.recalibrate import recalibrate as refit
 from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
+from training.bundle.served import bundle_dataset
 from training.commands.screen import say, show_table
 from training.threshold import (
     choose_threshold,
@@ -113,6 +115,30 @@ def recalibrate(
     if not verdict.served:
         say("Nothing was written; --force writes it all the same, on the record.")
         sys.exit(1)
+    say(f"Bundle {to}. Serve it: make serve MODEL={to}")
+
+
+def half(
+    bundle: Path,
+    *,
+    to: Path,
+    on: str | None = None,
+    tolerance: float = TRUST_TOLERANCE,
+    flipped_share: float = FLIPPED_SHARE,
+    cache: Path = Path("runs/.cache"),
+) -> None:
+    """Write a bundle that computes in half precision, for GPUs; only if it answers the same on the reference images.
+
+    Args:
+        bundle: folder of the bundle.
+        to: folder of the new version.
+        on: labelled images to compare on, such as imagefolder:PATH; what it was made with if not given.
+        tolerance: largest difference of trust that is allowed, on any image.
+        flipped_share: largest share of images whose class or decision may change.
+        cache: folder for decoded images and downloads.
+    """
+    images = bundle_dataset(read_manifest(bundle), on, cache).reference
+    say(write_half(bundle, to, images.batches(), tolerance, flipped_share).statement)
     say(f"Bundle {to}. Serve it: make serve MODEL={to}")
 
 

@@ -55,7 +55,7 @@ class House:
 
 @pytest.fixture
 def house(tiny_bundle, tmp_path):
-    bundle = open_bundle(tiny_bundle, device="cpu")
+    bundle = open_bundle(tiny_bundle)
     yield House(bundle, tmp_path / "captures")
     bundle.sessions.close()
 
@@ -88,7 +88,7 @@ def test_every_answer_of_a_cell_has_the_same_chance(tiny_bundle, tmp_path):
     draw, runs = np.random.default_rng(0), 400
     keys = draw.random((runs, 8))
     kept = np.sort(np.argsort(keys, axis=1)[:, :2], axis=1)
-    house = House(open_bundle(tiny_bundle, device="cpu"), tmp_path / "captures")
+    house = House(open_bundle(tiny_bundle), tmp_path / "captures")
     for row in range(3):  # the rule of the sketch is what the service does ...
         house.folder, house.ids = tmp_path / str(row), count(0)
         assert house.run(*((TRUSTED, key) for key in keys[row])) == sorted(map(str, kept[row]))

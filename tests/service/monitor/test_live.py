@@ -33,7 +33,7 @@ MODEL = {"model": "tiny", "version": "1.0.0"}
 
 @pytest.fixture(scope="module")
 def bundle(tiny_bundle: Path) -> Bundle:
-    return load_bundle(tiny_bundle, "cpu", 1)
+    return load_bundle(tiny_bundle)
 
 
 class Watched:

@@ -20,7 +20,7 @@ NOON = 1_800_000_000.0
 
 @pytest.fixture(scope="module")
 def subject(tiny_bundle: Path) -> Subject:
-    bundle = load_bundle(tiny_bundle, "cpu", 1)
+    bundle = load_bundle(tiny_bundle)
     return Subject.of(bundle, bundle.manifest.threshold, load_settings(model=tiny_bundle))
 
 
@@ -115,7 +115,7 @@ def test_reference_is_summed_under_the_threshold_in_force(subject):
 def test_reference_without_what_the_monitor_needs_is_refused(own_bundle):
     np.savez(own_bundle / "reference.npz", trust=np.array([0.5]))
     edit_manifest(own_bundle)
-    bundle = load_bundle(own_bundle, "cpu", 1)
+    bundle = load_bundle(own_bundle)
     with pytest.raises(BundleError, match=r"lacks \['confidence', 'predicted'\]"):
         Subject.of(bundle, bundle.manifest.threshold, load_settings(model=own_bundle))
 
@@ -125,7 +125,7 @@ def test_bundle_without_novelty_has_no_alarm_of_input(own_bundle):
     del rows["novelty"]
     np.savez(own_bundle / "reference.npz", **rows)
     edit_manifest(own_bundle)
-    bundle = load_bundle(own_bundle, "cpu", 1)
+    bundle = load_bundle(own_bundle)
     found = Subject.of(bundle, bundle.manifest.threshold, load_settings(model=own_bundle))
     assert found.novelty is None
     assert "input" not in found.new_alarms().watches

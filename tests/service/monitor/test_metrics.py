@@ -33,7 +33,7 @@ FOURTH = LabelledAnswer(
 
 @pytest.fixture
 def bundle(own_bundle):
-    return open_bundle(own_bundle, "cpu", 1)
+    return open_bundle(own_bundle)
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def full_reference(own_bundle):
     rows = {"trust": [0.1, 0.4, 0.4, 0.8, 0.9, 1.0], "confidence": [0.5, 0.5, 0.7, 0.9, 0.9, 1.0]}
     np.savez(own_bundle / "reference.npz", **rows, predicted=[0, 0, 0, 1, 2, 2])
     edit_manifest(own_bundle)
-    return open_bundle(own_bundle, "cpu", 1), rows
+    return open_bundle(own_bundle), rows
 
 
 def test_class_shares_are_those_of_the_reference(full_reference):

@@ -99,7 +99,7 @@ def test_failed_save_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
 
 
 def test_state_belongs_to_one_bundle_and_one_meaning_of_its_sums(own_bundle):
-    bundle = load_bundle(own_bundle, "cpu", 1)
+    bundle = load_bundle(own_bundle)
     digest = state_digest(bundle, 1.0, 1.0, None)
     assert state_digest(bundle, 1.0, 1.0, None) == digest
     assert state_digest(bundle, 2.0, 1.0, None) != digest

@@ -1,0 +1,147 @@
+"""Which way to run the networks is chosen, by a clock that the networks themselves move."""
+
+import pytest
+
+from service.execution import Execution
+from service.tuning import Plan, choose_plan, largest_batch, possible_plans
+
+PARALLEL, IN_TURN, IN_TURN_ON_TWO = Plan(1, True), Plan(1, False), Plan(2, False)
+PLANS = [PARALLEL, IN_TURN, IN_TURN_ON_TWO]
+
+
+class Machine:
+    """Runs plans in made-up time: seconds of one image and of each further one, by plan."""
+
+    def __init__(self, seconds, opening=0.01):
+        self.now = 0.0
+        self.seconds, self.opening = seconds, opening
+        self.opened, self.closed = [], []
+
+    def open(self, plan):
+        self.now += self.opening
+        self.opened.append(plan)
+        return FakeNetworks(self, plan)
+
+    def choose(self, plans=PLANS, max_batch=32):
+        return choose_plan(plans, self.open, max_batch, clock=lambda: self.now)
+
+
+class FakeNetworks:
+    def __init__(self, machine, plan):
+        self.machine, self.plan = machine, plan
+
+    def run_blank(self, images):
+        first, further = self.machine.seconds[self.plan]
+        self.machine.now += first + (images - 1) * further
+
+    def close(self):
+        self.machine.closed.append(self.plan)
+
+
+@pytest.mark.parametrize(
+    ("cores", "plans"),
+    [
+        (1, [IN_TURN]),
+        (2, [PARALLEL, IN_TURN, IN_TURN_ON_TWO]),
+        (8, [Plan(4, True), Plan(4, False), Plan(1, True), Plan(1, False), Plan(8, False)]),
+    ],
+)
+def test_two_networks_may_share_the_cores_or_take_turns(cores, plans):
+    assert possible_plans(Execution(cores=cores), networks=2, on_gpu=False) == plans
+
+
+def test_one_network_has_the_cores_to_itself():
+    assert possible_plans(Execution(cores=2), networks=1, on_gpu=False) == [IN_TURN_ON_TWO, IN_TURN]
+
+
+def test_on_a_gpu_only_streams_are_compared():
+    assert possible_plans(Execution(cores=16), networks=2, on_gpu=True) == [PARALLEL, IN_TURN]
+
+
+@pytest.mark.parametrize(
+    ("execution", "plans"),
+    [
+        (Execution(cores=2, threads=2), [Plan(2, True), Plan(2, False)]),
+        (Execution(cores=2, networks="parallel"), [PARALLEL]),
+        (Execution(cores=2, networks="in_turn"), [IN_TURN, IN_TURN_ON_TWO]),
+        (Execution(cores=1, networks="parallel"), [PARALLEL]),
+        (Execution(cores=8, threads=3, networks="in_turn"), [Plan(3, False)]),
+    ],
+    ids=["threads", "parallel", "in-turn", "parallel-on-one-core", "everything"],
+)
+def test_what_the_operator_set_is_not_compared(execution, plans):
+    assert possible_plans(execution, networks=2, on_gpu=False) == plans
+
+
+def test_fastest_plan_is_chosen_and_the_others_are_closed():
+    machine = Machine({PARALLEL: (0.002, 0.002), IN_TURN: (0.001, 0.001), IN_TURN_ON_TWO: (0.003, 0.001)})
+    choice = machine.choose()
+    assert (choice.plan, choice.networks.plan, choice.compared) == (IN_TURN, IN_TURN, 3)
+    assert sorted(machine.closed, key=PLANS.index) == [PARALLEL, IN_TURN_ON_TWO]
+
+
+def test_single_images_and_batches_count_alike():
+    # Alone half as fast, in batches of many three times as fast: sqrt(2 / 3) < 1.
+    machine = Machine({PARALLEL: (0.0001, 0.00009), IN_TURN: (0.0002, 0.00003)})
+    assert machine.choose([PARALLEL, IN_TURN]).plan == IN_TURN
+    # Alone four times as slow: sqrt(4 / 3) > 1.
+    machine = Machine({PARALLEL: (0.0001, 0.00009), IN_TURN: (0.0004, 0.00002)})
+    assert machine.choose([PARALLEL, IN_TURN]).plan == PARALLEL
+
+
+def test_plan_that_is_hardly_faster_does_not_replace_the_one_before():
+    machine = Machine({PARALLEL: (0.00100, 0.001), IN_TURN: (0.00097, 0.00097)})
+    assert machine.choose([PARALLEL, IN_TURN]).plan == PARALLEL
+
+
+def test_nothing_is_timed_where_nothing_is_left_open():
+    machine = Machine({IN_TURN: (5.0, 5.0)})
+    choice = machine.choose([IN_TURN])
+    assert (choice.plan, choice.compared, choice.seconds) == (IN_TURN, 1, 0.0)
+    assert machine.now == machine.opening
+
+
+def test_networks_of_half_a_second_an_image_take_the_first_plan():
+    machine = Machine(dict.fromkeys(PLANS, (0.5, 0.5)))
+    choice = machine.choose()
+    assert (choice.plan, choice.compared, machine.opened) == (PARALLEL, 1, [PARALLEL])
+    assert choice.seconds == pytest.approx(0.5)
+
+
+def test_networks_that_take_long_to_open_are_opened_once():
+    machine = Machine({PARALLEL: (0.03, 0.03), IN_TURN: (0.02, 0.02), IN_TURN_ON_TWO: (0.01, 0.01)}, opening=0.7)
+    choice = machine.choose()
+    assert (choice.plan, choice.compared) == (IN_TURN, 2)
+    assert IN_TURN_ON_TWO not in machine.opened
+
+
+def test_comparing_slow_networks_stays_below_a_second():
+    machine = Machine(dict.fromkeys(PLANS, (0.05, 0.05)), opening=0.1)
+    assert 0.3 < machine.choose().seconds < 1.0
+
+
+class Gpu:
+    """Does `units` images at once in a millisecond and has memory for `room`."""
+
+    def __init__(self, units, room):
+        self.now = 0.0
+        self.units, self.room = units, room
+
+    def run_blank(self, images):
+        if images > self.room:
+            raise MemoryError("out of memory")
+        self.now += 0.001 * max(1.0, images / self.units)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "limit", "largest"),
+    [
+        (Gpu(units=1000, room=1000), 48, 48),
+        (Gpu(units=1000, room=20), 128, 16),
+        (Gpu(units=4, room=1000), 128, 4),
+        (Gpu(units=1, room=0), 128, 1),
+    ],
+    ids=["all-that-is-allowed", "all-that-fits", "all-that-pays", "none-fits"],
+)
+def test_batch_on_a_gpu_is_as_large_as(gpu, limit, largest):
+    assert largest_batch(gpu, limit, clock=lambda: gpu.now) == largest
