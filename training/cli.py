@@ -30,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": bundle.compare,
     "threshold": bundle.threshold,
     "recalibrate": bundle.recalibrate,
+    "image-reference": bundle.image_reference,
     "shift-study": shift.shift_study,
     "study": study.study,
 }

@@ -1,7 +1,5 @@
 """A new version of a bundle: the same graphs under another trust head, checked and put in its place whole."""
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bundle.export import version_of
-from training.bundle.placing import put_in_place
+from training.bundle.placing import rewriting
 from training.bundle.reference import ReferenceAnswers, summarise
 from training.bundle.rethreshold import CARD
 from training.bundle.served import ServedGraphs
@@ -50,10 +48,7 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
     if place.exists():
         read_manifest(place)
     manifest = read_manifest(bundle)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        shutil.copytree(bundle, draft, dirs_exist_ok=True)
+    with rewriting(bundle, place) as draft:
         _rewrite_golden(draft, revision.head)
         _rewrite_reference(draft, revision)
         _rewrite_card(draft / CARD, manifest, revision)
@@ -72,10 +67,6 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
         )
         (draft / MANIFEST).write_text(written.model_dump_json(indent=2) + "\n")
         _check_answers(draft)
-        draft.chmod(0o755)
-        put_in_place(draft, place)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _rewrite_golden(draft: Path, head: TrustHead) -> None:
@@ -87,7 +78,12 @@ def _rewrite_golden(draft: Path, head: TrustHead) -> None:
 
 
 def _rewrite_reference(draft: Path, revision: Revision) -> None:
-    """Labelled live answers that did not fit the head take the place of the images it was exported with."""
+    """Labelled live answers that did not fit the head take the place of the images it was exported with.
+
+    But for image novelty, which is not kept of live images: that of the exported ones stays.
+    """
+    with np.load(draft / REFERENCE) as before:
+        kept = {name: before[name] for name in ("image_novelty",) if name in before}
     answers = revision.reference
     rows: dict[str, Any] = {
         "trust": answers.trust.astype(np.float32),
@@ -97,7 +93,7 @@ def _rewrite_reference(draft: Path, revision: Revision) -> None:
     }
     if not np.isnan(revision.novelty).any():
         rows["novelty"] = revision.novelty.astype(np.float32)
-    np.savez_compressed(draft / REFERENCE, **rows)
+    np.savez_compressed(draft / REFERENCE, **rows, **kept)
 
 
 def _rewrite_card(card: Path, manifest: Manifest, revision: Revision) -> None:

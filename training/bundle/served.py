@@ -56,7 +56,8 @@ def evaluate_bundle(bundle: Path, data: str | None, cache: Path, threads: int = 
     manifest = read_manifest(bundle)
     verify_files(bundle, manifest)
     made_with: Any = manifest.provenance["config"]
-    dataset, seed = _dataset(manifest, made_with, data, cache), int(made_with["seed"])
+    seed = int(made_with["seed"])
+    dataset = original_dataset(manifest, cache) if data is None else _other_dataset(manifest, data, seed, cache)
     graphs = ServedGraphs(bundle, manifest, threads)
     promise = manifest.threshold.risk or 0.02, manifest.threshold.confidence or 0.95
 
@@ -77,11 +78,24 @@ def evaluate_bundle(bundle: Path, data: str | None, cache: Path, threads: int = 
     return results, report_content(results, answers, dataset, served)
 
 
-def _dataset(manifest: Manifest, made_with: dict[str, Any], data: str | None, cache: Path) -> Dataset:
-    spec, seed = manifest.preprocess, int(made_with["seed"])
-    if data is None and "wrapped" not in manifest.provenance:
-        return load_dataset(made_with["data"], spec, seed, cache, side=spec.input_size[1])
-    labelled = open_labelled(data or made_with["data"], spec, cache)
+def original_dataset(manifest: Manifest, cache: Path, moved_to: str | None = None) -> Dataset:
+    """The data that a bundle was made with, split as it was then.
+
+    Args:
+        manifest: of the bundle.
+        cache: folder for decoded images and downloads.
+        moved_to: where the data is now, if not where it was.
+    """
+    made_with: Any = manifest.provenance["config"]
+    source, seed, spec = moved_to or made_with["data"], int(made_with["seed"]), manifest.preprocess
+    if "wrapped" in manifest.provenance:
+        return _other_dataset(manifest, source, seed, cache)
+    return load_dataset(source, spec, seed, cache, side=spec.input_size[1])
+
+
+def _other_dataset(manifest: Manifest, source: str, seed: int, cache: Path) -> Dataset:
+    """Data that the classifier was not trained on."""
+    labelled = open_labelled(source, manifest.preprocess, cache)
     return split_labelled(_in_order(labelled, manifest.classes), seed)
 
 
