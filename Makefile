@@ -49,6 +49,7 @@ packages:
 bench: .venvs/dev/.ready
 	@.venvs/dev/bin/python -m benchmarks.monitoring
 	@.venvs/dev/bin/python -m benchmarks.alarm
+	@.venvs/dev/bin/python -m benchmarks.input_drift
 
 # Known vulnerabilities of what is locked, as PyPI has them, and the licences of what serves. Strict: a package that the
 # service does not know is no package without vulnerabilities.
