@@ -71,8 +71,8 @@ def main(cache: Path = ROOT / "runs/.cache") -> None:
         f"**False alarms on images like the reference's**, {SPLITS} streams, A = {RUN_LENGTH:,}.",
         false_alarms(novelties),
         f"**Answers from the change to the alarm**, median of {STREAMS} streams drawn from {IMAGES:,} test images, "
-        f'A = 100,000; "none" where half of the streams or more had no alarm within {AFTER:,}. First the kinds that trust '
-        "overrates most.",
+        f'A = 100,000; "none" where half of the streams or more had no alarm within {AFTER:,}. First the '
+        "kinds that trust overrates most.",
     ]
     for severity in SEVERITIES:
         by_kind = {kind: answers_to(bundle, worsened(pixels, kind, severity), targets) for kind in NAMED}
