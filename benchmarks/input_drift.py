@@ -28,6 +28,7 @@ from training.data.sources import load_dataset
 from training.data.torchvision_sets import FASHION_PREPROCESS
 from training.shift.corruptions import TRAINED_KINDS, corrupt
 from training.shift.transforms import NAMED
+from trust.image_statistics import image_novelty
 from trust.manifest import REFERENCE
 from trust.preprocess import Pixels
 
@@ -90,12 +91,16 @@ def worsened(pixels: Pixels, kind: str, severity: int) -> Pixels:
 
 def answers_to(bundle: Bundle, pixels: Pixels, targets: NDArray[np.int64]) -> Answers:
     """What the service says, and what of it is right."""
+    clean = bundle.manifest.image_statistics
+    assert clean is not None, "the bundle has image statistics"
     batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
     given = [answer for batch in batches for answer in answer_batch(bundle, bundle.manifest.threshold, list(batch))]
-    columns = {
-        name: np.array([getattr(answer, name) for answer in given], float) for name in ("trust", *ALARMS.values())
-    }
-    return Answers(correct=np.array([answer.class_index for answer in given]) == targets, **columns)
+    return Answers(
+        novelty=np.array([answer.novelty for answer in given], float),
+        image_novelty=np.concatenate([image_novelty(clean, batch) for batch in batches]),
+        trust=np.array([answer.trust for answer in given]),
+        correct=np.array([answer.class_index for answer in given]) == targets,
+    )
 
 
 def false_alarms(novelties: Mapping[str, Floats]) -> str:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from service.bundle import Bundle
 from trust.head import decide, trust_inputs, trust_probability
-from trust.image_statistics import image_novelty
 from trust.manifest import Threshold
 from trust.preprocess import Pixels
 
@@ -27,8 +26,6 @@ class Answer:
     novelty: float | None
     """How far image and features lie from clean data; None where the bundle does not measure it."""
     head_inputs: NDArray[np.float32]  # (I,), in the order of manifest.trust_head.inputs
-    image_novelty: float | None = None
-    """How far the image lies from clean ones by its pixels alone; None where the bundle does not measure it."""
 
     @property
     def is_finite(self) -> bool:
@@ -45,17 +42,14 @@ def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
 
 def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels]) -> list[Answer]:
     """One answer an image, in their order; each image (H, W, C) uint8."""
-    pixels = np.stack(images)
-    outputs = bundle.sessions.run(pixels)
+    outputs = bundle.sessions.run(np.stack(images))
     trust = trust_probability(bundle.manifest.trust_head, outputs)  # (N,)
     probabilities = outputs["probabilities"]  # (N, K)
     predicted = outputs["logits"].argmax(axis=1)
     confidence = probabilities[np.arange(len(predicted)), predicted]
     limits = threshold.of(predicted)
     novelty = outputs["novelty"].tolist() if "novelty" in outputs else [None] * len(predicted)
-    clean = bundle.manifest.image_statistics
-    strange = [None] * len(predicted) if clean is None else image_novelty(clean, pixels).tolist()
     head_inputs = trust_inputs(bundle.manifest.trust_head, outputs).astype(np.float32)  # (N, I)
     columns = (predicted, confidence, trust, limits, decide(trust, limits))
-    rows = zip(*(column.tolist() for column in columns), probabilities, novelty, head_inputs, strange, strict=True)
+    rows = zip(*(column.tolist() for column in columns), probabilities, novelty, head_inputs, strict=True)
     return [Answer(*row) for row in rows]

@@ -19,7 +19,11 @@ from service.monitor.model_metrics import ModelMetrics
 from service.monitor.novelty import NoveltyReference
 from service.monitor.subject import Subject
 from service.monitor.window import Floats, Observations
+from trust.image_statistics import image_novelty
 from trust.score import question_answer_trust
+
+IMAGES_AT_ONCE = 64
+"""Of which statistics are made: enough that numpy's calls cost little, few enough that they stay in the cache."""
 
 _logger = logging.getLogger("trustserve")
 
@@ -81,11 +85,13 @@ class Fold:
         """The answers' columns.
 
         Raises:
-            ValueError: a value is out of its range, or there are not as many request ids as answers.
+            ValueError: a value is out of its range, or there are not as many request ids, or images, as answers.
         """
         lengths = [len(batch.answers) for batch in batches]
         if [len(batch.request_ids) for batch in batches] != lengths:
             raise ValueError("there are not as many request ids as answers")
+        if any(len(batch.images) not in (0, len(batch.answers)) for batch in batches):
+            raise ValueError("there are not as many images as answers")
         class_index = _column(answers, "class_index", int)
         trust, confidence = _column(answers, "trust", float), _column(answers, "confidence", float)
         for name, values in {"trust": trust, "confidence": confidence}.items():
@@ -102,8 +108,19 @@ class Fold:
             confidence=confidence,
             question_answer=question_answer_trust(confidence, trust, subject.reward, subject.penalty),
             p_value=_p_values(subject.novelty, [answer.novelty for answer in answers]),
-            image_p_value=_p_values(subject.image_novelty, [answer.image_novelty for answer in answers]),
+            image_p_value=_p_values(subject.image_novelty, self._image_novelties(batches)),
         )
+
+    def _image_novelties(self, batches: Sequence[Batch]) -> list[float | None]:
+        """By their pixels alone, of the images that came with their answers."""
+        clean = self._subject.manifest.image_statistics
+        images = [image for batch in batches for image in batch.images]
+        found: list[float] = []
+        if clean is not None:
+            for start in range(0, len(images), IMAGES_AT_ONCE):
+                found += image_novelty(clean, np.stack(images[start : start + IMAGES_AT_ONCE])).tolist()
+        novelty = iter(found)
+        return [next(novelty) if batch.images else None for batch in batches for _ in batch.answers]
 
     def _record(self, batches: Sequence[Batch], estimates: Floats) -> None:
         if self._journal is not None:

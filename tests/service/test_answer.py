@@ -1,13 +1,11 @@
 """One batch through both networks: what stands beside the decision, for the monitor and the journal."""
 
-import math
-
 import numpy as np
 import pytest
 
 from service.answer import answer_batch
 from service.bundle import open_bundle
-from tests.tiny import edit_manifest, give_image_statistics, quadrants, take_oracle_out
+from tests.tiny import edit_manifest, quadrants, take_oracle_out
 
 
 def test_answer_carries_novelty_and_the_inputs_of_the_trust_head(tiny_bundle):
@@ -31,14 +29,3 @@ def test_bundle_that_measures_no_novelty_says_none(own_bundle):
     assert answer.novelty is None
     # The margin of softmax(4.8, 1.6, 0): .95330 - .03886
     np.testing.assert_allclose(answer.head_inputs, [0.91444], atol=1e-4)
-
-
-def test_answer_carries_the_novelty_of_its_pixels_alone(own_bundle):
-    older = open_bundle(own_bundle, "cpu")
-    images = [quadrants(153, 51, 0, 102)[..., None], quadrants(0, 0, 0, 0)[..., None]]
-    assert [answer.image_novelty for answer in answer_batch(older, older.manifest.threshold, images)] == [None, None]
-    give_image_statistics(own_bundle)
-    bundle = open_bundle(own_bundle, "cpu")
-    found = [answer.image_novelty for answer in answer_batch(bundle, bundle.manifest.threshold, images)]
-    # Without the last row and column: four pixels of 153, two of 51, none of 0, one of 102.
-    assert found == pytest.approx([math.log(1 + (4 * 153 + 2 * 51 + 102) / 9), 0], abs=1e-6)
