@@ -55,6 +55,7 @@ ifeq ($(ARGS),)
 	@.venvs/dev/bin/python -m benchmarks.serving.growth
 	@.venvs/dev/bin/python -m benchmarks.monitoring
 	@.venvs/dev/bin/python -m benchmarks.alarm
+	@.venvs/dev/bin/python -m benchmarks.input_drift
 endif
 
 # Half an hour; ARGS=5 for five minutes. Then a minute of ten times too much. Figures go into docs/reliability.md.

@@ -23,13 +23,16 @@ from service.bundle import Bundle, load_bundle
 from service.execution import Execution
 from service.journal.journal import Journal, open_journal
 from service.journal.records import AnswerRecord
+from service.monitor.fold import IMAGES_AT_ONCE
 from service.monitor.memory import Memory
 from service.monitor.metrics import Metrics
 from service.monitor.opening import open_monitor
 from service.monitor.subject import Subject
-from service.monitor.window import Observations
+from service.monitor.window import Floats, Observations
 from service.settings import Settings
+from trust.image_statistics import CleanStatistics, image_novelty
 from trust.manifest import Threshold
+from trust.preprocess import Pixels
 from trust.score import question_answer_trust
 
 MODEL = Path("models/fashion-mnist")
@@ -41,7 +44,7 @@ FOLDED = 250
 """Answers a fold, as of 1,000 a second."""
 MEAN_LIMIT, P99_LIMIT = 30.0, 50.0
 
-Observe = Callable[[Sequence[str], Sequence[Answer]], object]
+Observe = Callable[[Sequence[str], Sequence[Answer], Sequence[Pixels]], object]
 
 
 def main(count: int) -> None:
@@ -60,18 +63,19 @@ def path_and_all(
     bundle: Bundle, threshold: Threshold, settings: Settings, journal: Journal, answers: Sequence[Answer]
 ) -> None:
     """What the request path pays, and what the process does."""
+    images = some_images(bundle, len(answers))
     print(f"{'microseconds an answer':40}    mean     p50     p99")
     for size in BATCHES:
         monitor = open_monitor(bundle, threshold, settings, Metrics(1000, 256), journal)
         monitor.background.start()
         began = time.process_time()
-        times = observe_all(monitor.live.observe, answers, size)
+        times = observe_all(monitor.live.observe, answers, images, size)
         asyncio.run(monitor.background.close())
         while journal.counts.buffered:
             time.sleep(0.01)
         whole = time.process_time() - began
         began = time.process_time()
-        observe_all(lambda *_: None, answers, size)
+        observe_all(lambda *_: None, answers, images, size)
         whole -= time.process_time() - began
         kept = "within" if times.mean() < MEAN_LIMIT and np.quantile(times, 0.99) < P99_LIMIT else "NOT within"
         show(f"request path, batches of {size}", times)
@@ -79,7 +83,7 @@ def path_and_all(
         print(f"{'processor, path and beside, database too':40} {1e6 * whole / len(answers):7.1f}")
 
 
-def observe_all(observe: Observe, answers: Sequence[Answer], size: int) -> np.ndarray:
+def observe_all(observe: Observe, answers: Sequence[Answer], images: Sequence[Pixels], size: int) -> np.ndarray:
     """Microseconds an answer of each call; the first tenth warms up and is left out."""
     times: list[float] = []
     pause_at = 0
@@ -87,10 +91,10 @@ def observe_all(observe: Observe, answers: Sequence[Answer], size: int) -> np.nd
         if start >= pause_at:
             time.sleep(PAUSE_SECONDS)
             pause_at += BURST
-        batch = answers[start : start + size]
+        batch, shown = answers[start : start + size], images[start : start + size]
         request_ids = [f"{id(times)}-{start + i}" for i in range(len(batch))]
         began = time.perf_counter_ns()
-        observe(request_ids, batch)
+        observe(request_ids, batch, shown)
         times.append((time.perf_counter_ns() - began) / 1000 / len(batch))
     return np.array(times[len(times) // 10 :])
 
@@ -104,8 +108,10 @@ def parts(
     subject = Subject.of(bundle, threshold, settings)
     counted, alarms = metrics.of(bundle, threshold), subject.new_alarms()
     memory = Memory(settings.state / "parts", len(subject.names), subject.new_alarms)
-    novelty = subject.novelty
+    novelty, clean = subject.novelty, bundle.manifest.image_statistics
     assert novelty is not None, "the bundle measures novelty"
+    assert clean is not None, "the bundle has image statistics"
+    images = some_images(bundle, FOLDED)
     times: dict[str, list[float]] = {}
 
     def measure(part: str, work: Callable[[], object]) -> None:
@@ -116,7 +122,7 @@ def parts(
     for start in range(0, len(answers) - FOLDED + 1, FOLDED):
         batch = answers[start : start + FOLDED]
         for i, answer in enumerate(batch):
-            live.observe([f"whole-{start + i}"], [answer])
+            live.observe([f"whole-{start + i}"], [answer], images[i : i + 1])
         columns = columns_of(batch)
         novelties = np.array([answer.novelty for answer in batch], float)
         records = [record_of(f"part-{start + i}", answer) for i, answer in enumerate(batch)]
@@ -125,6 +131,7 @@ def parts(
         measure("  window", partial(memory.add, columns, time.time()))
         measure("  alarms", partial(alarms.observe, columns))
         measure("  p-values of novelty", partial(novelty.p_values, novelties))
+        measure("  image statistics", partial(described, clean, images))
         measure("  journal's buffer", partial(journal.record, *records))
         time.sleep(PAUSE_SECONDS)
     for part, found in times.items():
@@ -150,6 +157,19 @@ def reference_like_answers(subject: Subject, count: int) -> list[Answer]:
     ]
 
 
+def some_images(bundle: Bundle, count: int) -> list[Pixels]:
+    """Images of noise as the bundle takes them, the same few again and again."""
+    channels, height, width = bundle.manifest.preprocess.input_size
+    few = np.random.default_rng(0).integers(0, 256, (FOLDED, height, width, channels), np.uint8)
+    return [few[i % FOLDED] for i in range(count)]
+
+
+def described(clean: CleanStatistics, images: Sequence[Pixels]) -> list[Floats]:
+    """Their novelty by their pixels, as a fold makes it."""
+    parts = (images[start : start + IMAGES_AT_ONCE] for start in range(0, len(images), IMAGES_AT_ONCE))
+    return [image_novelty(clean, np.stack(part)) for part in parts]
+
+
 def columns_of(answers: Sequence[Answer]) -> Observations:
     """The columns that a fold makes of answers."""
     trust, confidence = np.array([a.trust for a in answers]), np.array([a.confidence for a in answers])
@@ -161,6 +181,7 @@ def columns_of(answers: Sequence[Answer]) -> Observations:
         confidence=confidence,
         question_answer=question_answer_trust(confidence, trust),
         p_value=np.random.default_rng(0).random(len(answers)),
+        image_p_value=np.random.default_rng(1).random(len(answers)),
     )
 
 

@@ -86,7 +86,7 @@ def check_golden(bundle: Bundle, differences: dict[str, float]) -> None:
 
 
 def read_reference(bundle: Bundle) -> dict[str, NDArray[Any]]:
-    """Columns about the bundle's reference images, (M,) each: trust, confidence, predicted, target, novelty, or fewer.
+    """Columns about the bundle's reference images, (M,) each: see `trust.manifest`.
 
     Raises:
         BundleError: the file holds no arrays.

@@ -87,8 +87,8 @@ class Lane:
         self._metrics.batch_size.observe(len(images))
         answers = answer_batch(self.bundle, self.threshold, images)
         # Before they are sent: no label comes earlier than its answer.
-        counted = [pair for pair in zip(request_ids, answers, strict=True) if pair[1].is_finite]
-        self.live.observe([request_id for request_id, _ in counted], [answer for _, answer in counted])
+        counted = [row for row in zip(request_ids, answers, images, strict=True) if row[1].is_finite]
+        self.live.observe([row[0] for row in counted], [row[1] for row in counted], [row[2] for row in counted])
         return answers
 
     def _probe(self) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from service.bundle import open_bundle
+from service.monitor.novelty import NoveltyReference
 from training.config import TrainingConfig
 from training.data.sources import load_dataset
 from training.data.torchvision_sets import FASHION_PREPROCESS
@@ -14,7 +15,8 @@ from training.metrics.calibration import ece
 from training.metrics.ranking import auroc
 from training.shift.corruptions import TRAINED_KINDS, UNSEEN_KINDS
 from trust.head import trust_probability
-from trust.manifest import read_manifest
+from trust.image_statistics import image_novelty
+from trust.manifest import REFERENCE, read_manifest
 from trust.score import net_trust_score
 
 BUNDLE = Path(__file__).parent.parent / "models/fashion-mnist"
@@ -23,9 +25,14 @@ TRUST = RESULTS["conditions"]["clean"]["methods"]["trust probability"]
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
+def dataset(tmp_path_factory):
+    return load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def answers(dataset):
     """Trust, confidence and correctness of the 10,000 test images, as the service gives them."""
-    test = load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, tmp_path_factory.mktemp("cache")).test
+    test = dataset.test
     bundle = open_bundle(BUNDLE)
     parts = [bundle.sessions.run(np.ascontiguousarray(pixels)) for pixels in test.batches()]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -58,6 +65,18 @@ def test_trusted_answers_keep_the_promise_on_images_it_was_not_made_on(answers):
     # The promise is about the population; 10,000 images add their own noise.
     noise = 2 * (threshold.risk * (1 - threshold.risk) / len(trusted)) ** 0.5
     assert 1 - trusted.mean() <= threshold.risk + noise
+
+
+def test_image_novelty_is_that_of_the_reference_images_and_test_images_rank_evenly_among_them(dataset):
+    clean = read_manifest(BUNDLE).image_statistics
+    with np.load(BUNDLE / REFERENCE) as rows:
+        stored = rows["image_novelty"]
+        np.testing.assert_array_equal(rows["target"], dataset.reference.targets)
+    found = np.concatenate([image_novelty(clean, pixels) for pixels in dataset.reference.batches()])
+    np.testing.assert_allclose(found, stored, rtol=1e-4)
+    test = np.concatenate([image_novelty(clean, pixels) for pixels in dataset.test.batches()])
+    reference = NoveltyReference(stored)
+    assert reference.mean_lower <= reference.p_values(test).mean() <= 0.51
 
 
 def test_goals_set_beforehand_are_met():

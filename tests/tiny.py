@@ -7,6 +7,7 @@ quadrants top left, top right and bottom left: "up-left", "up-right", "down-left
 
 import io
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from trust.head import TrustHead
+from trust.image_statistics import CleanStatistics
 from trust.manifest import Manifest, ReferenceSummary, Threshold, digest_file
 from trust.preprocess import Preprocess
 
@@ -136,6 +138,19 @@ def take_oracle_out(folder: Path) -> None:
     manifest |= {"oracle_outputs": [], "trust_head": head, "gate": gate}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     edit_manifest(folder)
+
+
+def give_image_statistics(folder: Path) -> None:
+    """Makes of the tiny bundle one that tells bright images from its reference, whose grey levels are 1, 2, ... 100.
+
+    Image novelty is log(1 + grey), with grey the mean of all pixels but the last row and column.
+    """
+    whitening = np.zeros((9, 9))
+    whitening[8, 0] = 1
+    clean = CleanStatistics(centre=(math.log(1 / 255),) * 9, whitening=whitening.tolist())
+    novelties = np.log(1 + np.arange(1, 101))
+    np.savez(folder / "reference.npz", **reference_answers(), image_novelty=novelties)
+    edit_manifest(folder, image_statistics=clean)
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:

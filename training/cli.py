@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "threshold": bundle.threshold,
     "recalibrate": bundle.recalibrate,
     "half": bundle.half,
+    "image-reference": bundle.image_reference,
     "shift-study": shift.shift_study,
     "study": study.study,
 }

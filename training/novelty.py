@@ -124,11 +124,11 @@ def fit_novelty_to(
     means = np.tile(first.mean(0), (classes, 1))
     for present in np.unique(classes_of):
         means[present] = first[classes_of == present].mean(0)
-    whitening = _whitening(first - means[classes_of])
+    whitening = shrunken_whitening(first - means[classes_of])
     numbers = {
         "whitening": whitening,
         "means": means @ whitening,
-        "input_whitening": _whitening(of_input - of_input.mean(0)),
+        "input_whitening": shrunken_whitening(of_input - of_input.mean(0)),
         "input_mean": of_input.mean(0),
     }
     plain = Novelty(**numbers, centre=np.zeros(2), spread=np.ones(2))
@@ -136,10 +136,15 @@ def fit_novelty_to(
     return Novelty(**numbers, centre=clean.mean(0), spread=clean.std(0))
 
 
-def _whitening(centred: NDArray[np.float32]) -> NDArray[np.float64]:
-    """W with W W^T the inverse of the shrunken covariance (Ledoit and Wolf), for rows of mean zero."""
+def shrunken_whitening(centred: NDArray[np.floating], least_scale: float = 1e-6) -> NDArray[np.float64]:
+    """W with W W^T the inverse of the shrunken covariance (Ledoit and Wolf), for rows of mean zero.
+
+    Args:
+        centred: (N, D).
+        least_scale: added to the standard deviation of each column, so that one that never varies has a scale.
+    """
     # Statistics differ in scale by orders of magnitude; shrinkage towards a sphere must not drown the small ones.
-    scale = centred.std(0) + 1e-6
+    scale = centred.std(0) + least_scale
     covariance, _ = ledoit_wolf(centred / scale, assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
     return (vectors / np.sqrt(values + 1e-6)) / scale[:, None]

@@ -4,6 +4,9 @@ A bundle is a folder: manifest.json, classifier.onnx, oracle.onnx, golden.npz (i
 outputs), reference.npz (what the monitor compares with), results.json (what was measured), README.md (the card),
 report/ and samples/. Both graphs take `image`, uint8 (N, H, W, C) with N dynamic. Without an oracle network there is no
 oracle.onnx: trust is then a post-hoc score of the logits, or the classifier's graph carries the oracle's heads too.
+
+reference.npz has columns over the reference images: trust, confidence, predicted, target and, where the bundle measures
+them, novelty (by the classifier's graph) and image_novelty (by the pixels alone, with the manifest's image_statistics).
 """
 
 import hashlib
@@ -15,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from trust.head import TrustHead
+from trust.image_statistics import WITHOUT_CHANNELS, CleanStatistics
 from trust.preprocess import Preprocess
 
 MANIFEST = "manifest.json"
@@ -112,6 +116,9 @@ class Manifest(_Frozen):
     threshold: Threshold
     gate: Gate | None = None
     reference: ReferenceSummary
+    image_statistics: CleanStatistics | None = Field(
+        None, description="what reference.npz's image_novelty is made with; absent: no image is told strange by it"
+    )
     golden_tolerance: float = Field(gt=0, description="largest absolute difference allowed on replay")
     files: dict[str, FileDigest]
     provenance: dict[str, JsonValue] = Field(description="recipe, seed, versions, data fingerprint, parity")
@@ -130,6 +137,9 @@ class Manifest(_Frozen):
             raise ValueError(f"files {sorted(outside)} do not lie in the bundle; wanted names like report/index.html")
         if self.threshold.by_class is not None and len(self.threshold.by_class) != len(self.classes):
             raise ValueError(f"{len(self.threshold.by_class)} thresholds by class for {len(self.classes)} classes")
+        channels = self.preprocess.input_size[0]
+        if self.image_statistics and len(self.image_statistics.centre) != WITHOUT_CHANNELS + channels:
+            raise ValueError(f"image statistics of {channels} channels are {WITHOUT_CHANNELS + channels}")
         return self
 
 

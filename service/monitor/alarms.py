@@ -19,6 +19,7 @@ WATCHES = {
     "falling_trust": "mean trust, against the lower end of the reference's interval less the tolerated drop",
     "untrusted": "share of trusted answers, against the lower end of the reference's interval less the tolerated drop",
     "input": "mean p-value of novelty, 1/2 while the images are like the reference's",
+    "image": "mean p-value of image novelty, by pixels alone, 1/2 while the images are like the reference's",
     "correctness": "share of right ones among trusted answers with a label, against the threshold's promise",
 }
 ANSWERS_A_BLOCK, LABELS_A_BLOCK = 1000, 100
@@ -30,7 +31,7 @@ class Alarms:
 
     Args:
         summary, reference: of the bundle; the answers to its reference images, summed.
-        novelty: what live novelties are ranked among, or None.
+        novelty, image_novelty: what live ones are ranked among, or None.
         threshold: in force.
         tolerated_drop: see `Settings`.
         run_length: answers between two false alarms of one kind, on average, at least.
@@ -41,6 +42,7 @@ class Alarms:
         summary: ReferenceSummary,
         reference: Sums,
         novelty: NoveltyReference | None,
+        image_novelty: NoveltyReference | None,
         threshold: Threshold,
         tolerated_drop: float,
         run_length: int,
@@ -58,10 +60,11 @@ class Alarms:
         self._trust = watch("falling_trust", summary.mean_trust_lower - tolerated_drop)
         self._untrusted = watch("untrusted", rate.low - tolerated_drop)
         self._input = None if novelty is None else watch("input", novelty.mean_lower)
+        self._image = None if image_novelty is None else watch("image", image_novelty.mean_lower)
         self._correctness = None
         if threshold.risk is not None and 0 < threshold.risk < 1:
             self._correctness = LabelWatch("correctness", 1 - threshold.risk, run_length, LABELS_A_BLOCK)
-        every = (self._trust, self._untrusted, self._input, self._correctness)
+        every = (self._trust, self._untrusted, self._input, self._image, self._correctness)
         self.watches: dict[str, Watch] = {watch.name: watch for watch in every if watch is not None}
 
     @property
@@ -71,17 +74,18 @@ class Alarms:
 
     def observe(self, observations: Observations) -> list[str]:
         """Takes answers in their order; names the alarms that they raise, once for each time."""
-        measured = ~np.isnan(observations.p_value)
-        shown: list[tuple[Watch | None, Floats, Floats]] = [
-            (self._trust, observations.trust, observations.at),
-            (self._untrusted, observations.trusted.astype(float), observations.at),
-            (self._input, observations.p_value[measured], observations.at[measured]),
+        shown: list[tuple[Watch | None, Floats]] = [
+            (self._trust, observations.trust),
+            (self._untrusted, observations.trusted.astype(float)),
+            (self._input, observations.p_value),
+            (self._image, observations.image_p_value),
         ]
         raised: list[str] = []
         with self._lock:
-            for watch, values, at in shown:
+            for watch, values in shown:
                 if watch is not None:
-                    raised += [watch.name] * watch.update_many(values, at)
+                    measured = ~np.isnan(values)
+                    raised += [watch.name] * watch.update_many(values[measured], observations.at[measured])
         return raised
 
     def observe_label(self, correct: bool, trusted: bool, sampling_probability: float, now: float) -> list[str]:

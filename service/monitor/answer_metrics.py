@@ -40,6 +40,12 @@ class AnswerMetrics:
         )
         self.p_values = counter("trust_novelty_p_value_sum", "Sum of p-values of novelty; mean 1/2 where all is usual.")
         self.p_value_answers = counter("trust_novelty_answers", "Answers that have a p-value of novelty.")
+        self.image_p_values = counter(
+            "trust_image_novelty_p_value_sum", "Sum of p-values of image novelty; mean 1/2 where all is usual."
+        )
+        self.image_p_value_answers = counter(
+            "trust_image_novelty_answers", "Answers that have a p-value of image novelty."
+        )
         self.unobserved = counter("trust_unobserved", "Answers missing from these figures, by reason.", "reason")
         self.class_predictions = counter(
             "trust_class_predictions", "Answers, by predicted class and decision.", "predicted", "decision"
@@ -81,8 +87,8 @@ class AnswerSeries:
         self._trust_squares = families.trust_squares.labels(*model)
         self._question_answer = families.question_answer.labels(*model)
         self._question_answer_squares = families.question_answer_squares.labels(*model)
-        self._p_values = families.p_values.labels(*model)
-        self._p_value_answers = families.p_value_answers.labels(*model)
+        self._p_values = families.p_value_answers.labels(*model), families.p_values.labels(*model)
+        self._image_p_values = families.image_p_value_answers.labels(*model), families.image_p_values.labels(*model)
         for reason in UNOBSERVED:
             families.unobserved.labels(*model, reason)
 
@@ -97,9 +103,9 @@ class AnswerSeries:
         self._trust_squares.inc(sums.total("trust_squares"))
         self._question_answer.inc(sums.total("question_answer"))
         self._question_answer_squares.inc(sums.total("question_answer_squares"))
-        count, total = sums.p_values.tolist()
-        self._p_value_answers.inc(count)
-        self._p_values.inc(total)
+        for counters, sums_of in ((self._p_values, sums.p_values), (self._image_p_values, sums.image_p_values)):
+            for counter, addend in zip(counters, sums_of.tolist(), strict=True):
+                counter.inc(addend)
         self._count_classes(sums)
 
     def _count_classes(self, sums: Sums) -> None:

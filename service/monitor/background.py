@@ -90,7 +90,9 @@ class Background:
             for score, statistic in self._shown:
                 self._metrics.drift(score, statistic, math.nan)
             return
-        for score, statistics in distances(sums, self._subject.reference, len(self._subject.novelties)).items():
+        for score, statistics in distances(
+            sums, self._subject.reference, len(self._subject.novelties), len(self._subject.image_novelties)
+        ).items():
             for statistic in DRIFT_GAUGES:
                 if found := statistics.get(statistic):
                     self._metrics.drift(score, statistic, found.value, found.threshold)

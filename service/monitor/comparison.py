@@ -12,12 +12,12 @@ from service.monitor.window import BINS, Sums
 Distances = dict[str, dict[str, Drift]]
 
 
-def distances(live: Sums, reference: Sums, novelties: int) -> Distances:
-    """Distances by score and statistic, of at least one answer; `novelty` only where the bundle measures it.
+def distances(live: Sums, reference: Sums, novelties: int, image_novelties: int) -> Distances:
+    """Distances by score and statistic, of at least one answer; of a novelty only where the bundle measures it.
 
     Args:
         live, reference: sums over the same classes.
-        novelties: reference images whose novelty is known.
+        novelties, image_novelties: reference images whose novelty is known.
     """
     found: Distances = {}
     for score, bins, expected in (
@@ -32,14 +32,18 @@ def distances(live: Sums, reference: Sums, novelties: int) -> Distances:
         }
     mix = live.by_class("answers"), reference.by_class("answers")
     found["predicted"] = {"chi_square": chi_square(*mix), "psi": psi(*mix)}
-    count, total = live.p_values.tolist()
-    if novelties and count > 0:
-        found["novelty"] = {"p_value_drop": p_value_drop(count, total, novelties)}
+    for score, images, p_values in (
+        ("novelty", novelties, live.p_values),
+        ("image_novelty", image_novelties, live.image_p_values),
+    ):
+        count, total = p_values.tolist()
+        if images and count > 0:
+            found[score] = {"p_value_drop": p_value_drop(count, total, images)}
     return found
 
 
 def p_value_drop(count: float, total: float, images: int) -> Drift:
-    """How far the mean conformal p-value of novelty lies below 1/2, its mean while images are like the reference.
+    """How far the mean conformal p-value of a novelty lies below 1/2, its mean while images are like the reference.
 
     Uniform p-values have variance 1/12; the reference's images are a sample too, hence 1/N + 1/M.
 

@@ -16,9 +16,14 @@ from service.journal.records import AnswerRecord
 from service.monitor.intake import Batch
 from service.monitor.memory import Memory
 from service.monitor.model_metrics import ModelMetrics
+from service.monitor.novelty import NoveltyReference
 from service.monitor.subject import Subject
 from service.monitor.window import Floats, Observations
+from trust.image_statistics import image_novelty
 from trust.score import question_answer_trust
+
+IMAGES_AT_ONCE = 64
+"""Of which statistics are made: enough that numpy's calls cost little, few enough that they stay in the cache."""
 
 _logger = logging.getLogger("trustserve")
 
@@ -32,7 +37,7 @@ class Fold:
 
     def __init__(self, subject: Subject, memory: Memory, metrics: ModelMetrics, journal: Journal | None) -> None:
         self._subject, self._memory, self._metrics, self._journal = subject, memory, metrics, journal
-        self._alarms, self._novelty = memory.alarms, subject.novelty
+        self._alarms = memory.alarms
         self._classes, self._last_row = len(subject.manifest.classes), len(subject.names) - 1
 
     def add(self, batches: Sequence[Batch], now: float) -> None:
@@ -80,11 +85,13 @@ class Fold:
         """The answers' columns.
 
         Raises:
-            ValueError: a value is out of its range, or there are not as many request ids as answers.
+            ValueError: a value is out of its range, or there are not as many request ids, or images, as answers.
         """
         lengths = [len(batch.answers) for batch in batches]
         if [len(batch.request_ids) for batch in batches] != lengths:
             raise ValueError("there are not as many request ids as answers")
+        if any(len(batch.images) not in (0, len(batch.answers)) for batch in batches):
+            raise ValueError("there are not as many images as answers")
         class_index = _column(answers, "class_index", int)
         trust, confidence = _column(answers, "trust", float), _column(answers, "confidence", float)
         for name, values in {"trust": trust, "confidence": confidence}.items():
@@ -100,17 +107,20 @@ class Fold:
             trust=trust,
             confidence=confidence,
             question_answer=question_answer_trust(confidence, trust, subject.reward, subject.penalty),
-            p_value=self._p_values(answers),
+            p_value=_p_values(subject.novelty, [answer.novelty for answer in answers]),
+            image_p_value=_p_values(subject.image_novelty, self._image_novelties(batches)),
         )
 
-    def _p_values(self, answers: Sequence[Answer]) -> Floats:
-        p_values = np.full(len(answers), math.nan)
-        if self._novelty is not None:
-            # None is an answer without a novelty, not a number one beyond all others.
-            measured = np.fromiter((answer.novelty is not None for answer in answers), bool, len(answers))
-            novelties = [answer.novelty for answer in answers if answer.novelty is not None]
-            p_values[measured] = self._novelty.p_values(novelties)
-        return p_values
+    def _image_novelties(self, batches: Sequence[Batch]) -> list[float | None]:
+        """By their pixels alone, of the images that came with their answers."""
+        clean = self._subject.manifest.image_statistics
+        images = [image for batch in batches for image in batch.images]
+        found: list[float] = []
+        if clean is not None:
+            for start in range(0, len(images), IMAGES_AT_ONCE):
+                found += image_novelty(clean, np.stack(images[start : start + IMAGES_AT_ONCE])).tolist()
+        novelty = iter(found)
+        return [next(novelty) if batch.images else None for batch in batches for _ in batch.answers]
 
     def _record(self, batches: Sequence[Batch], estimates: Floats) -> None:
         if self._journal is not None:
@@ -136,6 +146,16 @@ class Fold:
                     for request_id, answer in zip(batch.request_ids, batch.answers, strict=True)
                 )
             )
+
+
+def _p_values(reference: NoveltyReference | None, novelties: Sequence[float | None]) -> Floats:
+    """Of novelties (N,); NaN where an answer has none, or there is nothing to rank it among."""
+    p_values = np.full(len(novelties), math.nan)
+    if reference is not None:
+        # None is an answer without a novelty, not a number one beyond all others.
+        measured = np.fromiter((novelty is not None for novelty in novelties), bool, len(novelties))
+        p_values[measured] = reference.p_values([novelty for novelty in novelties if novelty is not None])
+    return p_values
 
 
 def _column(answers: Sequence[Answer], name: str, kind: type) -> NDArray[Any]:

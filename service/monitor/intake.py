@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from service.answer import Answer
+from trust.preprocess import Pixels
 
 MOST_WAITING = 20_000
 """Answers, several seconds of a fast service: more come only where the fold stalled, and nobody reads the figures."""
+
+MOST_IMAGE_BYTES = 64 * 2**20
+"""Of images that wait to be described: an answer that finds no room for its image is counted without."""
 
 
 class Batch(NamedTuple):
@@ -16,6 +20,7 @@ class Batch(NamedTuple):
     at: float  # seconds since the epoch
     request_ids: Sequence[str]
     answers: Sequence[Answer]  # as many, in the same order
+    images: Sequence[Pixels] = ()  # as many, (H, W, C) each, or none
 
 
 class Intake:
@@ -25,27 +30,33 @@ class Intake:
 
     Args:
         limit: most answers that wait.
+        image_bytes: most bytes of images that wait with them.
     """
 
-    def __init__(self, limit: int = MOST_WAITING) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = MOST_WAITING, image_bytes: int = MOST_IMAGE_BYTES) -> None:
+        self._limit, self._image_limit = limit, image_bytes
         self._lock = threading.Lock()
         self._batches: list[Batch] = []
-        self._waiting = self._dropped = 0
+        self._waiting = self._dropped = self._image_bytes = 0
 
     def add(self, batch: Batch) -> None:
         """Takes a batch in, or counts it as dropped where it finds no room."""
+        size = sum(image.nbytes for image in batch.images)
         with self._lock:
             waiting = self._waiting + len(batch.answers)
             if waiting > self._limit:
                 self._dropped += len(batch.answers)
+                return
+            self._waiting = waiting
+            if self._image_bytes + size > self._image_limit:
+                batch = batch._replace(images=())
             else:
-                self._batches.append(batch)
-                self._waiting = waiting
+                self._image_bytes += size
+            self._batches.append(batch)
 
     def take(self) -> tuple[list[Batch], int]:
         """What came since it was called last, in the order of arrival, and how many answers found no room."""
         with self._lock:
             taken = self._batches, self._dropped
-            self._batches, self._waiting, self._dropped = [], 0, 0
+            self._batches, self._waiting, self._dropped, self._image_bytes = [], 0, 0, 0
         return taken

@@ -19,6 +19,7 @@ from service.monitor.model_metrics import ModelMetrics
 from service.monitor.report import monitor_report, window_seconds
 from service.monitor.schemas import MonitorReport, Span
 from service.monitor.subject import Subject
+from trust.preprocess import Pixels
 from trust.score import question_answer_trust
 
 _logger = logging.getLogger("trustserve")
@@ -57,13 +58,14 @@ class Live:
         metrics.alarms(memory.alarms.watches, memory.alarms.threshold)
         self._fold.show_alarms()
 
-    def observe(self, request_ids: Sequence[str], answers: Sequence[Answer]) -> None:
+    def observe(self, request_ids: Sequence[str], answers: Sequence[Answer], images: Sequence[Pixels] = ()) -> None:
         """Takes the answers of one batch, before they are sent; neither blocks nor raises.
 
         Args:
             request_ids, answers: (N,) each, in the same order; not changed afterwards.
+            images: (N,) what was answered, (H, W, C) each; without them nothing is known of the pixels alone.
         """
-        self._intake.add(Batch(self._clock(), request_ids, answers))
+        self._intake.add(Batch(self._clock(), request_ids, answers, images if self._subject.image_novelty else ()))
 
     def fold(self) -> None:
         """Counts what was taken, all of it that `observe` had before the call; does not raise."""

@@ -137,7 +137,9 @@ def _drift(sums: Sums, subject: Subject, figures: Figures) -> Drift:
             )
             for name, found in statistics.items()
         }
-        for score, statistics in distances(sums, subject.reference, len(subject.novelties)).items()
+        for score, statistics in distances(
+            sums, subject.reference, len(subject.novelties), len(subject.image_novelties)
+        ).items()
     }
     return Drift(state="ok", answers=answers, scores=scores)
 

@@ -38,7 +38,7 @@ class Distance(BaseModel):
 
 
 class Drift(BaseModel):
-    """Distances by score (trust, confidence, predicted, novelty) and statistic."""
+    """Distances by score (trust, confidence, predicted, novelty, image_novelty) and statistic."""
 
     state: State
     answers: int

@@ -1,11 +1,13 @@
 """What is monitored: one bundle under the settings in force, and the answers to its reference images."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.bundle import Bundle, read_reference
 from service.monitor.alarms import Alarms
@@ -35,6 +37,8 @@ class Subject:
     """Answers to clean images that fitted nothing, summed as the live ones are."""
     novelties: tuple[float, ...]
     """Of the reference images; none where the bundle measures none."""
+    image_novelties: tuple[float, ...]
+    """The same by their pixels alone."""
     tolerated_drop: float
     run_length: int
 
@@ -60,6 +64,7 @@ class Subject:
             confidence=confidence,
             question_answer=question_answer_trust(confidence, trust, settings.reward, settings.penalty),
             p_value=np.full(len(trust), math.nan),
+            image_p_value=np.full(len(trust), math.nan),
         )
         return cls(
             manifest=bundle.manifest,
@@ -68,7 +73,9 @@ class Subject:
             penalty=settings.penalty,
             names=names,
             reference=Sums.of(len(names), observations),
-            novelties=tuple(rows["novelty"].tolist()) if "novelty" in rows else (),
+            novelties=_column(rows, "novelty"),
+            # Live images have none without the statistics of clean ones.
+            image_novelties=() if bundle.manifest.image_statistics is None else _column(rows, "image_novelty"),
             tolerated_drop=settings.tolerated_drop,
             run_length=settings.alarm_run_length,
         )
@@ -78,8 +85,23 @@ class Subject:
         """What live novelties are ranked among."""
         return NoveltyReference(self.novelties) if self.novelties else None
 
+    @cached_property
+    def image_novelty(self) -> NoveltyReference | None:
+        """What live image novelties are ranked among."""
+        return NoveltyReference(self.image_novelties) if self.image_novelties else None
+
     def new_alarms(self) -> Alarms:
         """Its alarms, none raised."""
         return Alarms(
-            self.manifest.reference, self.reference, self.novelty, self.threshold, self.tolerated_drop, self.run_length
+            self.manifest.reference,
+            self.reference,
+            self.novelty,
+            self.image_novelty,
+            self.threshold,
+            self.tolerated_drop,
+            self.run_length,
         )
+
+
+def _column(rows: Mapping[str, NDArray[Any]], name: str) -> tuple[float, ...]:
+    return tuple(rows[name].tolist()) if name in rows else ()

@@ -31,6 +31,7 @@ class Observations(NamedTuple):
     confidence: Floats
     question_answer: Floats  # expected, without a target
     p_value: Floats  # of its novelty; NaN where there is none
+    image_p_value: Floats  # of its image novelty; NaN where there is none
 
 
 class Sums:
@@ -49,27 +50,27 @@ class Sums:
         measures, *rest = np.split(self.values, np.cumsum(self._lengths(classes)[:-1]))
         self.measures = measures.reshape(len(self.MEASURES), 2, classes)
         """Each measure by decision (untrust, trust) and predicted class, (7, 2, K)."""
-        self.trust_bins, self.confidence_bins, question_answer_bins, self.p_values = rest
+        self.trust_bins, self.confidence_bins, question_answer_bins, self.p_values, self.image_p_values = rest
         self.question_answer_bins = question_answer_bins.reshape(classes, BINS)
 
     @classmethod
     def size(cls, classes: int) -> int:
         """Length of the vector.
 
-        >>> Sums.size(10) == 7 * 2 * 10 + 20 + 20 + 20 * 10 + 2
+        >>> Sums.size(10) == 7 * 2 * 10 + 20 + 20 + 20 * 10 + 2 + 2
         True
         """
         return sum(cls._lengths(classes))
 
     @classmethod
     def _lengths(cls, classes: int) -> tuple[int, ...]:
-        return (len(cls.MEASURES) * 2 * classes, BINS, BINS, BINS * classes, 2)
+        return (len(cls.MEASURES) * 2 * classes, BINS, BINS, BINS * classes, 2, 2)
 
     @classmethod
     def of(cls, classes: int, observations: Observations) -> "Sums":
         """Sums over answers."""
         sums = cls(classes)
-        _, class_index, trusted, trust, confidence, question_answer, p_value = observations
+        _, class_index, trusted, trust, confidence, question_answer, *p_values = observations
         cell = trusted * classes + class_index
         addends = (None, trust, trust**2, question_answer, question_answer**2, confidence, confidence**2)
         for measure, addend in zip(sums.measures, addends, strict=True):
@@ -78,8 +79,9 @@ class Sums:
         sums.confidence_bins[:] = np.bincount(_bins(confidence), minlength=BINS)
         cell = class_index * BINS + _bins(question_answer)
         sums.question_answer_bins[:] = np.bincount(cell, minlength=BINS * classes).reshape(classes, BINS)
-        measured = p_value[~np.isnan(p_value)]
-        sums.p_values[:] = len(measured), measured.sum()
+        for of_sums, p_value in zip((sums.p_values, sums.image_p_values), p_values, strict=True):
+            measured = p_value[~np.isnan(p_value)]
+            of_sums[:] = len(measured), measured.sum()
         return sums
 
     def total(self, measure: str, trusted: bool | None = None) -> float:

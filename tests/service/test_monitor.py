@@ -22,7 +22,7 @@ from tests.exposition import series
 from tests.service.conftest import wait_until_opened
 from tests.service.test_metrics import MODEL, scrape
 from tests.service.test_problems import assert_problem
-from tests.tiny import edit_manifest, expected_answer, png, quadrants
+from tests.tiny import edit_manifest, expected_answer, give_image_statistics, png, quadrants
 from trust.manifest import Threshold
 
 Z = norm.ppf(0.975)
@@ -223,6 +223,22 @@ def test_window_of_images_unlike_the_reference_drifted(serve):
     # Novelty is the mean of all pixels, .946: 5 of the 100 reference images are at least as novel, so p < 6 / 101.
     assert 0.5 - 6 / 101 <= scores["novelty"]["p_value_drop"]["value"] <= 0.5
     assert scores["novelty"]["p_value_drop"]["exceeded"]
+
+
+def test_images_strange_by_their_pixels_alone_raise_the_alarm_of_the_image(own_bundle, serve):
+    give_image_statistics(own_bundle)
+    client = serve(model=own_bundle, monitor_minimum=30, alarm_run_length=100)
+    # Grey 90 has 10 of the reference's 100 at least as strange, 101 none.
+    ask(client, *[quadrants(90, 90, 90, 90)] * 40)
+    found = monitor(client)
+    drop = found["drift"]["scores"]["image_novelty"]["p_value_drop"]
+    assert 0.5 - 12 / 101 <= drop["value"] <= 0.5 - 10 / 101
+    assert drop["exceeded"]
+    assert found["alarms"]["image"]["active"]
+    assert found["alarms"].keys() == {"falling_trust", "untrusted", "input", "image"}
+    shown = scrape(client)
+    assert shown[series("trust_alarm_active", alarm="image", **MODEL)] == 1
+    assert shown[series("trust_image_novelty_answers_total", **MODEL)] == 40
 
 
 def test_drift_is_shown_to_prometheus_from_beside_the_requests(serve, monkeypatch):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from service.bundle import open_bundle
-from tests.tiny import THRESHOLD, edit_manifest
+from tests.tiny import THRESHOLD, edit_manifest, give_image_statistics
 from tests.training.live_feedback import HEAD, WORLD, simulate, write
-from training.bundle import revise
+from training.bundle import placing
 from training.bundle.feedback import read_feedback, split_feedback
 from training.bundle.recalibrate import compare_heads
 from training.bundle.refit import refit_trust_head
@@ -182,6 +182,15 @@ def test_new_reference_is_the_traffic_that_judged(tiny_bundle, feedback, tmp_pat
         np.testing.assert_array_equal(rows["target"], judged.target)
 
 
+def test_image_novelty_stays_that_of_the_images_it_was_exported_with(own_bundle, feedback, tmp_path):
+    give_image_statistics(own_bundle)
+    run(own_bundle, "--feedback", feedback, "--to", tmp_path / "new")
+    assert read_manifest(tmp_path / "new").image_statistics == read_manifest(own_bundle).image_statistics
+    with np.load(tmp_path / "new" / "reference.npz") as rows, np.load(own_bundle / "reference.npz") as before:
+        assert len(rows["trust"]) != len(before["trust"])
+        np.testing.assert_array_equal(rows["image_novelty"], before["image_novelty"])
+
+
 def test_promise_of_the_new_threshold_holds_in_the_known_world(tiny_bundle, feedback, tmp_path):
     run(tiny_bundle, "--feedback", feedback, "--to", tmp_path / "new", "--risk", 0.1)
     manifest = read_manifest(tmp_path / "new")
@@ -314,7 +323,7 @@ def test_crash_while_writing_leaves_the_old_new_version(tiny_bundle, feedback, t
     def killed(*_):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(revise, "put_in_place", killed)
+    monkeypatch.setattr(placing, "put_in_place", killed)
     with pytest.raises(OSError, match="the disk is gone"):
         run(tiny_bundle, "--feedback", feedback, "--to", tmp_path / "new", "--seed", 1)
     assert json.loads((tmp_path / "new" / "manifest.json").read_text()) == before

@@ -87,7 +87,9 @@ def test_thresholds_by_class_are_served(bundle):
 
 
 def test_written_threshold_is_served(bundle):
+    before = read_manifest(bundle)
     run(bundle, "--coverage", 0.5, "--write")
+    assert read_manifest(bundle).image_statistics == before.image_statistics
     opened = open_bundle(bundle)
     trust = read_reference(bundle).trust
     assert opened.manifest.threshold.value == pytest.approx(np.sort(trust)[::-1][-(-len(trust) // 2) - 1])

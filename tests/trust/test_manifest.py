@@ -35,6 +35,7 @@ def test_manifest_that_is_none(own_bundle, text):
         ({"golden_tolerance": 0}, "golden_tolerance"),
         ({"files": {}}, r"files \['classifier.onnx', 'golden.npz', 'oracle.onnx', 'reference.npz'\] are not listed"),
         ({"oracle_outputs": []}, r"outputs \['oracle_logit'\] are needed but neither graph gives them"),
+        ({"image_statistics": {"centre": [0] * 11, "whitening": [[0] * 11] * 11}}, "statistics of 1 channels are 9"),
         ({"classifier_outputs": ["logits"]}, r"outputs \['probabilities'\] are needed"),
     ],
 )

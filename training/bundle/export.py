@@ -24,12 +24,14 @@ from PIL import Image
 from training.bundle.networks import Networks, WrittenGraphs
 from training.bundle.placing import put_in_place
 from training.bundle.reference import ReferenceAnswers, summarise
-from training.data.dataset import Dataset, Split
+from training.data.dataset import Dataset
 from training.data.images import to_images, to_pixels
+from training.image_novelty import fit_image_novelty
 from training.report.content import ReportContent
 from training.report.page import write_report
 from training.shift.corruptions import TRAINED_KINDS, corrupt
 from trust.head import TrustHead, trust_probability
+from trust.image_statistics import CleanStatistics
 from trust.manifest import (
     CLASSIFIER,
     GOLDEN,
@@ -90,7 +92,7 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
     try:
         graphs = networks.write(draft)
         _write_golden(draft, networks, release.head, dataset, seed)
-        reference = _write_reference(draft, networks, release, dataset.reference)
+        reference, image_statistics = _write_reference(draft, networks, release, dataset)
         _write_samples(draft / "samples", dataset)
         (draft / "README.md").write_text(release.card)
         (draft / RESULTS).write_text(json.dumps(release.results) + "\n")
@@ -109,6 +111,7 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
             threshold=release.threshold,
             gate=release.gate,
             reference=reference,
+            image_statistics=image_statistics,
             golden_tolerance=GOLDEN_TOLERANCE,
             files=files,
             provenance=release.provenance | _provenance(dataset, graphs),
@@ -139,8 +142,12 @@ def _write_golden(folder: Path, networks: Networks, head: TrustHead, dataset: Da
     np.savez_compressed(folder / GOLDEN, **arrays)
 
 
-def _write_reference(folder: Path, networks: Networks, release: Release, split: Split) -> ReferenceSummary:
+def _write_reference(
+    folder: Path, networks: Networks, release: Release, dataset: Dataset
+) -> tuple[ReferenceSummary, CleanStatistics]:
     """What the monitor compares the live traffic with; one row an image of the reference split."""
+    split = dataset.reference
+    clean, novelties = fit_image_novelty(dataset.calibration.batches(), split.batches())
     outputs = networks.outputs(split.batches())
     trust = trust_probability(release.head, outputs)
     predicted = outputs["logits"].argmax(1)
@@ -150,12 +157,13 @@ def _write_reference(folder: Path, networks: Networks, release: Release, split: 
         "confidence": confidence.astype(np.float32),
         "predicted": predicted.astype(np.int32),
         "target": split.targets.astype(np.int32),
+        "image_novelty": novelties,
     }
     # A classifier without features has no novelty.
     rows |= {name: outputs[name] for name in ("novelty",) if name in outputs}
     np.savez_compressed(folder / REFERENCE, **rows)
     answers = ReferenceAnswers(trust, confidence, predicted == split.targets, predicted)
-    return summarise(answers, release.threshold)
+    return summarise(answers, release.threshold), clean
 
 
 def _write_samples(folder: Path, dataset: Dataset) -> None:

@@ -15,8 +15,8 @@ from onnx import ModelProto
 
 from training.bundle.export import GOLDEN_TOLERANCE, version_of
 from training.bundle.float16 import rounded_to_float16, to_float16
+from training.bundle.placing import rewriting
 from training.bundle.rethreshold import CARD
-from training.bundle.revise import new_version
 from training.wrap.frozen import FrozenClassifier
 from trust.head import decide, trust_probability
 from trust.manifest import CLASSIFIER, GOLDEN, MANIFEST, ORACLE, Manifest, digest_file, read_manifest, verify_files
@@ -86,7 +86,7 @@ def write_half(
             f"{parity.statement} Allowed are {tolerance:g} and {flipped_share:.2%}; nothing was written. Serve the "
             "bundle as it is, or allow more with --tolerance and --flipped-share"
         )
-    with new_version(bundle, place) as draft:
+    with rewriting(bundle, place) as draft:
         for file, graph in graphs.items():
             onnx.save(to_float16(graph), draft / file)
         _rewrite(draft, manifest, parity, tolerance, flipped_share)

@@ -3,7 +3,32 @@
 import ctypes
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from trust.manifest import read_manifest
+
+
+@contextmanager
+def rewriting(bundle: Path, place: Path) -> Iterator[Path]:
+    """A copy of the bundle beside its place, to be changed; put there whole unless an error is raised.
+
+    Raises:
+        BundleError: something other than a bundle is in the place.
+    """
+    if place.exists():
+        read_manifest(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        shutil.copytree(bundle, draft, dirs_exist_ok=True)
+        yield draft
+        draft.chmod(0o755)
+        put_in_place(draft, place)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def put_in_place(draft: Path, place: Path) -> None:

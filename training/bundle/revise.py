@@ -1,9 +1,5 @@
 """A new version of a bundle: the same graphs under another trust head, checked and put in its place whole."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.bundle.export import version_of
-from training.bundle.placing import put_in_place
+from training.bundle.placing import rewriting
 from training.bundle.reference import ReferenceAnswers, summarise
 from training.bundle.rethreshold import CARD
 from training.bundle.served import ServedGraphs
@@ -50,7 +46,7 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
         BundleError: something other than a bundle is in the place, or the graphs do not answer as they did.
     """
     manifest = read_manifest(bundle)
-    with new_version(bundle, place) as draft:
+    with rewriting(bundle, place) as draft:
         _rewrite_golden(draft, revision.head)
         _rewrite_reference(draft, revision)
         _rewrite_card(draft / CARD, manifest, revision)
@@ -71,26 +67,6 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
         _check_answers(draft)
 
 
-@contextmanager
-def new_version(bundle: Path, place: Path) -> Iterator[Path]:
-    """A copy of a bundle to change, beside its place: put there whole at the end, gone if anything raised.
-
-    Raises:
-        BundleError: something other than a bundle is in the place.
-    """
-    if place.exists():
-        read_manifest(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        shutil.copytree(bundle, draft, dirs_exist_ok=True)
-        yield draft
-        draft.chmod(0o755)
-        put_in_place(draft, place)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
 def _rewrite_golden(draft: Path, head: TrustHead) -> None:
     """The same images and outputs, with what the new head makes of them."""
     with np.load(draft / GOLDEN) as arrays:
@@ -100,7 +76,12 @@ def _rewrite_golden(draft: Path, head: TrustHead) -> None:
 
 
 def _rewrite_reference(draft: Path, revision: Revision) -> None:
-    """Labelled live answers that did not fit the head take the place of the images it was exported with."""
+    """Labelled live answers that did not fit the head take the place of the images it was exported with.
+
+    But for image novelty, which is not kept of live images: that of the exported ones stays.
+    """
+    with np.load(draft / REFERENCE) as before:
+        kept = {name: before[name] for name in ("image_novelty",) if name in before}
     answers = revision.reference
     rows: dict[str, Any] = {
         "trust": answers.trust.astype(np.float32),
@@ -110,7 +91,7 @@ def _rewrite_reference(draft: Path, revision: Revision) -> None:
     }
     if not np.isnan(revision.novelty).any():
         rows["novelty"] = revision.novelty.astype(np.float32)
-    np.savez_compressed(draft / REFERENCE, **rows)
+    np.savez_compressed(draft / REFERENCE, **rows, **kept)
 
 
 def _rewrite_card(card: Path, manifest: Manifest, revision: Revision) -> None:

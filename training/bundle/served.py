@@ -83,11 +83,30 @@ def bundle_dataset(manifest: Manifest, data: str | None, cache: Path) -> Dataset
     Raises:
         ValueError: data that cannot be had, or whose classes are not the bundle's.
     """
+    if data is None:
+        return original_dataset(manifest, cache)
     made_with: Any = manifest.provenance["config"]
-    spec, seed = manifest.preprocess, int(made_with["seed"])
-    if data is None and "wrapped" not in manifest.provenance:
-        return load_dataset(made_with["data"], spec, seed, cache, side=spec.input_size[1])
-    labelled = open_labelled(data or made_with["data"], spec, cache)
+    return _other_dataset(manifest, data, int(made_with["seed"]), cache)
+
+
+def original_dataset(manifest: Manifest, cache: Path, moved_to: str | None = None) -> Dataset:
+    """The data that a bundle was made with, split as it was then.
+
+    Args:
+        manifest: of the bundle.
+        cache: folder for decoded images and downloads.
+        moved_to: where the data is now, if not where it was.
+    """
+    made_with: Any = manifest.provenance["config"]
+    source, seed, spec = moved_to or made_with["data"], int(made_with["seed"]), manifest.preprocess
+    if "wrapped" in manifest.provenance:
+        return _other_dataset(manifest, source, seed, cache)
+    return load_dataset(source, spec, seed, cache, side=spec.input_size[1])
+
+
+def _other_dataset(manifest: Manifest, source: str, seed: int, cache: Path) -> Dataset:
+    """Data that the classifier was not trained on."""
+    labelled = open_labelled(source, manifest.preprocess, cache)
     return split_labelled(_in_order(labelled, manifest.classes), seed)
 
 

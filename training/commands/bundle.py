@@ -1,4 +1,4 @@
-"""What can be done with a bundle that exists: compare its trust, choose its threshold, refit its head, halve it."""
+"""What can be done with a bundle that exists: compare trust, choose a threshold, refit its head, halve or complete it."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter, validators
 
 from training.bundle.compare import compare_rows
 from training.bundle.half import FLIPPED_SHARE, TRUST_TOLERANCE, write_half
+from training.bundle.image_reference import write_image_reference
 from training.bundle.recalibrate import recalibrate as refit
 from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
@@ -140,6 +141,18 @@ def half(
     images = bundle_dataset(read_manifest(bundle), on, cache).reference
     say(write_half(bundle, to, images.batches(), tolerance, flipped_share).statement)
     say(f"Bundle {to}. Serve it: make serve MODEL={to}")
+
+
+def image_reference(bundle: Path, *, moved_to: str | None = None, cache: Path = Path("runs/.cache")) -> None:
+    """Give a bundle made before there were image statistics its own, so that the service can watch them.
+
+    Args:
+        bundle: folder of the bundle; its weights, trust and version stay.
+        moved_to: where the data is now that it was made with, if not where it was, such as imagefolder:PATH.
+        cache: folder for decoded images and downloads.
+    """
+    images = write_image_reference(bundle, cache, moved_to)
+    say(f"{bundle} has image statistics now, of {images} reference images.")
 
 
 def _promised(answers: ReferenceAnswers, risk: float, confidence: float, classes: int | None) -> Threshold:

@@ -38,8 +38,13 @@ def _alarms() -> Row:
         "Novelty of the images: mean p-value",
         "none",
         "How unusual images are, by the share of reference images that are at least as unusual: 0.5 in the mean where"
-        " they are alike, lower where they are strange. With a 95 % interval that is rather too wide.",
-        {**estimate("model:novelty_p_value", name="mean p-value"), "as the reference": "vector(0.5)"},
+        " they are alike, lower where they are strange. By the classifier's features and image statistics, and by the"
+        " pixels alone; each with a 95 % interval that is rather too wide.",
+        {
+            **estimate("model:novelty_p_value", 'score="novelty"', name="novelty"),
+            **estimate("model:novelty_p_value", 'score="image_novelty"', name="pixels alone"),
+            "as the reference": "vector(0.5)",
+        },
         low=0,
     )
     return Row("Alarms and images", 9, [(8, level), (6, active), (10, novelty)])

@@ -38,7 +38,7 @@ def sums_of(estimates) -> Sums:
     """Answers of these expected question-answer trusts."""
     n = len(estimates)
     columns = [np.zeros(n), np.zeros(n, int), np.ones(n, bool), np.full(n, 0.8), np.full(n, 0.8)]
-    return Sums.of(2, Observations(*columns, np.array(estimates), np.full(n, np.nan)))
+    return Sums.of(2, Observations(*columns, np.array(estimates), np.full(n, np.nan), np.full(n, np.nan)))
 
 
 def window(labelled: LabelledColumns, minimum: int = 2) -> LabelledWindow:

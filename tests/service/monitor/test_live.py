@@ -18,6 +18,7 @@ from service.answer import Answer
 from service.bundle import Bundle, load_bundle
 from service.journal.journal import Journal, open_journal
 from service.journal.records import Label, Outcome
+from service.monitor.fold import IMAGES_AT_ONCE
 from service.monitor.intake import Batch, Intake
 from service.monitor.live import Live
 from service.monitor.memory import Memory
@@ -26,6 +27,7 @@ from service.monitor.opening import open_journal_of, open_monitor
 from service.monitor.subject import Subject
 from service.settings import load_settings
 from tests.exposition import Series, samples, series
+from tests.tiny import give_image_statistics
 
 NOON = 1_800_000_000.0
 MODEL = {"model": "tiny", "version": "1.0.0"}
@@ -306,3 +308,69 @@ def test_two_bundles_of_one_app_are_monitored_side_by_side(bundle, tmp_path):
     assert versions == {"2.0.0"}
     asyncio.run(shadow.background.close())
     journal.close()
+
+
+@pytest.fixture
+def sees_pixels(own_bundle: Path, tmp_path: Path) -> Watched:
+    """A monitor of a bundle with image statistics: the novelty of an image is log(1 + grey)."""
+    give_image_statistics(own_bundle)
+    return Watched(load_bundle(own_bundle, "cpu", 1), tmp_path / "pixels", None)
+
+
+def of_grey(*levels: int) -> list[np.ndarray]:
+    return [np.full((4, 4, 1), level, np.uint8) for level in levels]
+
+
+def image_p_values(one: Watched) -> tuple[float, float]:
+    """How many were counted, and their sum."""
+    return tuple(one.memory.sums(3600, one.now)[0].image_p_values.tolist())
+
+
+def test_images_are_ranked_by_their_pixels_among_those_of_the_reference(sees_pixels):
+    sees_pixels.live.observe(["a", "b"], [answer(), answer()], of_grey(255, 100))
+    sees_pixels.live.observe(["c"], [answer()])
+    sees_pixels.live.observe(["d"], [answer()], of_grey(90))
+    sees_pixels.live.fold()
+    count, total = image_p_values(sees_pixels)
+    # Of greys 1 to 100 none is above 255 or 100, ten are above 90; ties and the image itself are drawn for.
+    assert count == 3
+    assert 10 / 101 <= total <= (1 + 2 + 12) / 101
+    assert sees_pixels.counted() == 4
+    assert sees_pixels.scrape()[series("trust_image_novelty_answers_total", **MODEL)] == 3
+
+
+def test_more_images_than_are_described_at_once_keep_their_order(sees_pixels):
+    count = 2 * IMAGES_AT_ONCE + 1
+    for start in range(0, count, 3):
+        levels = [0 if start + i < IMAGES_AT_ONCE else 255 for i in range(3)]
+        sees_pixels.live.observe(["id"] * 3, [answer()] * 3, of_grey(*levels))
+    sees_pixels.live.fold()
+    _, total = image_p_values(sees_pixels)
+    # A black image is less strange than all 100, with p of at least 100 / 101; a white one below 1 / 101.
+    assert 100 / 101 <= total / IMAGES_AT_ONCE <= 1 + 0.03
+
+
+def test_images_that_find_no_room_cost_no_answer():
+    intake = Intake(limit=3, image_bytes=40)
+    for name in "ab":
+        intake.add(Batch(NOON, [name], [answer()], of_grey(7) if name == "a" else of_grey(7) + of_grey(8)))
+    (first, second), dropped = intake.take()
+    assert (len(first.images), len(second.images), dropped) == (1, 0, 0)  # 16 bytes, and 32 more
+    intake.add(Batch(NOON, ["c"], [answer()], of_grey(7)))
+    assert len(intake.take()[0][0].images) == 1
+
+
+def test_image_too_many_costs_its_batch_alone(sees_pixels, caplog):
+    sees_pixels.live.observe(["a"], [answer()], of_grey(1, 2))
+    sees_pixels.live.observe(["b"], [answer()], of_grey(1))
+    sees_pixels.live.fold()
+    assert "not as many images as answers" in caplog.text
+    assert sees_pixels.counted() == 1
+
+
+def test_bundle_without_image_statistics_holds_no_image(watch):
+    one = watch()
+    one.live.observe(["a"], [answer()], of_grey(255))
+    one.live.fold()
+    assert image_p_values(one) == (0, 0)
+    assert one.counted() == 1

@@ -12,7 +12,7 @@ from service.monitor.memory import Memory
 from service.monitor.subject import Subject
 from service.monitor.window import Observations
 from service.settings import load_settings
-from tests.tiny import edit_manifest, reference_answers
+from tests.tiny import edit_manifest, give_image_statistics, reference_answers
 from trust.manifest import BundleError
 
 NOON = 1_800_000_000.0
@@ -29,7 +29,7 @@ def remember(folder: Path, subject: Subject) -> Memory:
 
 
 def answers(memory: Memory, count: int, at: float = NOON) -> None:
-    columns = [np.full(count, value) for value in (at, 0, True, 0.9, 0.8, 0.7, 0.5)]
+    columns = [np.full(count, value) for value in (at, 0, True, 0.9, 0.8, 0.7, 0.5, 0.5)]
     memory.add(Observations(*columns), at)
 
 
@@ -129,3 +129,19 @@ def test_bundle_without_novelty_has_no_alarm_of_input(own_bundle):
     found = Subject.of(bundle, bundle.manifest.threshold, load_settings(model=own_bundle))
     assert found.novelty is None
     assert "input" not in found.new_alarms().watches
+
+
+def test_bundle_with_image_statistics_has_an_alarm_of_the_image_and_an_older_one_has_none(own_bundle):
+    def subject_of():
+        bundle = load_bundle(own_bundle, "cpu", 1)
+        return Subject.of(bundle, bundle.manifest.threshold, load_settings(model=own_bundle))
+
+    older = subject_of()
+    assert older.image_novelty is None
+    assert "image" not in older.new_alarms().watches
+    give_image_statistics(own_bundle)
+    newer = subject_of()
+    assert newer.new_alarms().watches["image"].mu0 == pytest.approx(0.5 - 1.96 / 1200**0.5, abs=1e-4)  # of 100 images
+    # What ranks an image is of no use without what makes its novelty.
+    edit_manifest(own_bundle, image_statistics=None)
+    assert subject_of().image_novelty is None

@@ -63,10 +63,10 @@ def weight_of(found, correct, decision="trust"):
     return sum_of(found, "weight", decision=decision, correct=correct)
 
 
-def answers(trust, class_index=0, question_answer=0.7, p_value=math.nan):
+def answers(trust, class_index=0, question_answer=0.7, p_value=math.nan, image_p_value=math.nan):
     """Trusted answers, one for each trust."""
     columns = np.zeros(len(trust)), np.full(len(trust), class_index), np.ones(len(trust), bool), np.array(trust)
-    rest = (np.broadcast_to(value, len(trust)) for value in (0.9, question_answer, p_value))
+    rest = (np.broadcast_to(value, len(trust)) for value in (0.9, question_answer, p_value, image_p_value))
     return Observations(*columns, *rest)
 
 
@@ -217,6 +217,15 @@ def test_p_values_count_only_where_there_are_some(metrics, scrape):
     found = scrape()
     assert found[series("trust_novelty_p_value_sum_total", **MODEL)] == 0.75
     assert found[series("trust_novelty_answers_total", **MODEL)] == 2
+    assert found[series("trust_image_novelty_answers_total", **MODEL)] == 0
+
+
+def test_p_values_of_image_novelty_are_counted_by_themselves(metrics, scrape):
+    metrics.observe(answers([0.8] * 3, image_p_value=[math.nan, 0.5, 0.125]))
+    found = scrape()
+    assert found[series("trust_image_novelty_p_value_sum_total", **MODEL)] == 0.625
+    assert found[series("trust_image_novelty_answers_total", **MODEL)] == 2
+    assert found[series("trust_novelty_answers_total", **MODEL)] == 0
 
 
 @pytest.mark.usefixtures("metrics")

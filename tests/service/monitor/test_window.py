@@ -11,7 +11,8 @@ NOON = 1_800_000_000 - 1_800_000_000 % 7200  # a full hour, and the edge of a bu
 
 
 def answer(at: float = NOON, class_index: int = 0, trust: float = 0.9, **changes) -> dict[str, float]:
-    fields = {"trusted": trust >= 0.6, "confidence": 0.8, "question_answer": 0.7, "p_value": math.nan} | changes
+    fields = {"trusted": trust >= 0.6, "confidence": 0.8, "question_answer": 0.7}
+    fields |= {"p_value": math.nan, "image_p_value": math.nan} | changes
     return {"at": at, "class_index": class_index, "trust": trust, **fields}
 
 
@@ -31,7 +32,7 @@ def window_of(*answers: dict[str, float], classes: int = 3, now: float = NOON) -
 def test_sums_of_three_answers_are_those_of_the_arithmetic():
     answers = [
         answer(class_index=0, trust=0.9, confidence=0.8, question_answer=0.7, p_value=0.25),
-        answer(class_index=2, trust=0.7, confidence=0.6, question_answer=0.5),
+        answer(class_index=2, trust=0.7, confidence=0.6, question_answer=0.5, image_p_value=0.75),
         answer(class_index=2, trust=0.1, confidence=0.4, question_answer=0.3, p_value=0.5),
     ]
     sums, _ = window_of(*answers).sums(60, NOON)
@@ -44,6 +45,7 @@ def test_sums_of_three_answers_are_those_of_the_arithmetic():
     assert sums.by_class("question_answer") == pytest.approx([0.7, 0, 0.8])
     assert sums.total("question_answer_squares") == pytest.approx(0.49 + 0.25 + 0.09)
     assert sums.p_values.tolist() == [2, 0.75]
+    assert sums.image_p_values.tolist() == [1, 0.75]
 
 
 def test_value_on_an_edge_counts_in_the_bin_below_as_in_prometheus():
