@@ -24,7 +24,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import cyclopts
 import numpy as np
@@ -146,7 +146,7 @@ def make_networks(pair: str) -> tuple[Networks, int]:
     if pair == "tiny":
         return {file: _one_convolution().eval() for file in OUTPUTS}, TINY_SIDE
     networks = {file: timm.create_model(name).eval() for file, name in zip(OUTPUTS, PAIRS[pair], strict=True)}
-    return networks, int(networks[CLASSIFIER].default_cfg["input_size"][1])
+    return networks, int(cast(Any, networks[CLASSIFIER]).default_cfg["input_size"][1])
 
 
 def write_graphs(folder: Path, networks: Networks, side: int) -> None:
@@ -170,7 +170,8 @@ def contenders(
         return Contender("onnxruntime", precision, lambda stack: open_onnxruntime(stack, graphs, execution, side))
 
     def through_torch(half: bool, compiled: bool) -> Contender:
-        engine, precision = "torch.compile" if compiled else "torch", "float16" if half else "float32"
+        engine = "torch.compile" if compiled else "torch"
+        precision: Precision = "float16" if half else "float32"
         chosen = backend if compiled else None
         return Contender(engine, precision, lambda stack: open_torch(stack, networks, device, half, chosen))
 
@@ -241,9 +242,9 @@ def measure(contender: Contender, images: list[Pixels], batches: tuple[int, ...]
             return
         for work, run in works.items():
             for batch in batches:
-                figure, error = _try(run, images[:batch], seconds)
-                yield Row(contender.engine, where, contender.precision, work, batch, figure, error)
-                if error:
+                figure, failure = _try(run, images[:batch], seconds)
+                yield Row(contender.engine, where, contender.precision, work, batch, figure, failure)
+                if failure:
                     break
 
 
@@ -268,7 +269,7 @@ def _try(run: Run, images: list[Pixels], seconds: float) -> tuple[float | None, 
 
 def _on_own_stream(forward: Callable[[Tensor], Tensor], device: str, half: bool) -> Run:
     """From images on the host to outputs on the host, by page-locked memory, as the service does."""
-    stream = torch.cuda.Stream() if device == "cuda" else None
+    stream = torch.cuda.Stream() if device == "cuda" else None  # type: ignore[no-untyped-call]
 
     def run(images: list[Pixels]) -> object:
         with torch.inference_mode(), torch.cuda.stream(stream) if stream else nullcontext():

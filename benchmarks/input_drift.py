@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.alarm import BUNDLE, DOCUMENT, ROOT, Floats
 from service.answer import answer_batch
 from service.bundle import Bundle, open_bundle
+from service.execution import Execution
 from service.monitor.alarm import EDetector
 from service.monitor.novelty import NoveltyReference
 from service.monitor.subject import Subject
@@ -63,7 +64,7 @@ def main(cache: Path = ROOT / "runs/.cache") -> None:
     """Prints the tables and puts them into the document."""
     test = load_dataset("fashion-mnist", FASHION_PREPROCESS, 0, cache).test
     pixels, targets = test.pixels(slice(IMAGES)), test.targets[:IMAGES]
-    bundle = open_bundle(BUNDLE, "cpu")
+    bundle = open_bundle(BUNDLE, Execution(device="cpu"))
     subject = Subject.of(bundle, bundle.manifest.threshold, load_settings(model=BUNDLE))
     clean = answers_to(bundle, pixels, targets)
     with np.load(BUNDLE / REFERENCE) as rows:

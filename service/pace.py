@@ -1,7 +1,9 @@
 """How fast images are answered, as the inference thread saw it last: what a queue is worth in seconds."""
 
 MEMORY_IMAGES = 200
-"""About so many of the last images count."""
+"""About so many of the last images count,"""
+LEAST_WEIGHT = 0.1
+"""or the last ten batches where those are fewer."""
 
 
 class Pace:
@@ -23,7 +25,8 @@ class Pace:
         if self._seconds is None:
             self._seconds = seconds / images
         else:
-            weight = min(1.0, images / MEMORY_IMAGES)
+            # At least a tenth: one slow batch, such as the first on a GPU, must not be held against the next hundred.
+            weight = min(1.0, max(LEAST_WEIGHT, images / MEMORY_IMAGES))
             self._seconds += weight * (seconds / images - self._seconds)
 
     def seconds_for(self, images: int) -> float:

@@ -62,8 +62,9 @@ def bundle_examples(bundle: Path, count: int) -> list[Example]:
     """Noise for any bundle, each answered beforehand, alone, by the bundle itself."""
     from service.answer import answer_batch
     from service.bundle import open_bundle
+    from service.execution import Execution
 
-    opened = open_bundle(bundle, "cpu", 1)
+    opened = open_bundle(bundle, Execution(device="cpu", threads=1, networks="in_turn"))
     channels, height, width = opened.manifest.preprocess.input_size
     shape = (count, height, width) if channels == 1 else (count, height, width, channels)
     examples = []

@@ -1,4 +1,4 @@
-"""What can be done with a bundle that exists: compare trust, choose a threshold, refit its head, halve or complete it."""
+"""What one does with a bundle that exists: compare trust, choose a threshold, refit its head, halve or complete it."""
 
 import sys
 from pathlib import Path
