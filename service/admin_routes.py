@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, FastAPI
 from service.admin import RequireAdmin
 from service.documentation import error_responses
 from service.engine import Engine
-from service.errors import BundleRefused, NoShadow, NotReady, Unauthorized
+from service.errors import BundleRefused, NoShadow, NotReady, RequestInvalid, Unauthorized
 from service.schemas import Reload, ServingReport, Shadow
 from service.settings import SettingsError
 from trust.manifest import BundleError
@@ -31,7 +31,7 @@ def add_admin(app: FastAPI, engine: Engine, require: RequireAdmin) -> None:
         _logger.warning("told to serve %s: %s", serving, "done" if changed else "nothing is new")
         return report
 
-    @admin.post("/reload", responses=error_responses(Unauthorized, BundleRefused, NotReady))
+    @admin.post("/reload", responses=error_responses(Unauthorized, RequestInvalid, BundleRefused, NotReady))
     async def reload(wanted: Annotated[Reload | None, Body()] = None) -> ServingReport:
         """Opens a bundle beside the one that answers, proves it, and lets it take over; requests go on all the time.
 
@@ -42,7 +42,7 @@ def add_admin(app: FastAPI, engine: Engine, require: RequireAdmin) -> None:
             return await serve()
         return await serve(model=Path(wanted.model))
 
-    @admin.post("/shadow", responses=error_responses(Unauthorized, BundleRefused, NotReady))
+    @admin.post("/shadow", responses=error_responses(Unauthorized, RequestInvalid, BundleRefused, NotReady))
     async def shadow(wanted: Shadow) -> ServingReport:
         """Lets another bundle see the same images; it answers nobody, and counts under its own version."""
         return await serve(shadow=Path(wanted.model), shadow_share=wanted.share)

@@ -28,6 +28,7 @@ from service.errors import (
     NotReady,
     Overloaded,
     ParameterInvalid,
+    RequestInvalid,
     ServiceError,
     TooManyLabels,
     Unauthorized,
@@ -72,6 +73,7 @@ EXAMPLES: dict[type[ServiceError], str] = {
     JournalOff: "answers are not kept for labels: TRUSTSERVE_JOURNAL is off; set it to a database",
     Unauthorized: "this is the operator's; send the admin token as `Authorization: Bearer ...`",
     NoShadow: "there is no shadow to promote; POST /admin/shadow opens one",
+    RequestInvalid: "body.model: Field required; /docs shows what is taken",
     BundleRefused: "models/new/oracle.onnx differs from the manifest; export the bundle again; what was served before "
     "goes on",
     CaptureUnknown: "no image is kept under '3f0c1d3c'; /captures lists those that are",

@@ -84,6 +84,14 @@ class NoShadow(OperatorError):
     reason = "no_shadow"
 
 
+class RequestInvalid(OperatorError):
+    """The body is not what the operator's route takes."""
+
+    status_code = 422
+    title = "Invalid request"
+    reason = "request_invalid"
+
+
 class BundleRefused(OperatorError):
     """The bundle cannot be served; what was served before goes on."""
 

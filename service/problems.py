@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.errors import ServiceError
+from service.errors import RequestInvalid, ServiceError
 from service.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,6 +24,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Makes every error of an app a problem."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
 
 
 def problem_type(error: type[ServiceError]) -> str:
@@ -68,6 +70,14 @@ class _LingeringResponse(Response):
 async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
     return problem_response(request.state.request_id, error)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    """The first thing that is wrong, without the value: it may be long, or a secret in the wrong place."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    invalid = RequestInvalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; /docs shows what is taken")
+    return problem_response(request.state.request_id, invalid)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

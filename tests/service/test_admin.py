@@ -44,3 +44,12 @@ def test_what_is_no_digest_is_refused_and_not_shown(monkeypatch, value):
     with pytest.raises(SettingsError, match="TRUSTSERVE_ADMIN_TOKEN_SHA256 is not shown") as error:
         load_settings()
     assert value not in str(error.value)
+
+
+def test_body_that_is_not_what_the_route_takes_is_a_problem_without_the_value(serve):
+    client = serve(admin_token=TOKEN)
+    shown = {"Authorization": f"Bearer {TOKEN}"}
+    response = client.post("/admin/shadow", json={"model": ["a secret"], "share": 0.5}, headers=shown)
+    assert_problem(response, 422, "request-invalid", r"body.model: Input should be a valid string; /docs shows")
+    assert "secret" not in response.text
+    assert_problem(client.post("/admin/shadow", content=b"{", headers=shown), 422, "request-invalid")
