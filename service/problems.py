@@ -81,8 +81,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """404 and 405 of the router; about:blank says that the status says it all (RFC 9457, 4.2.1)."""
+    """400, 404 and 405 of the framework; about:blank says that the status says it all (RFC 9457, 4.2.1)."""
     assert isinstance(error, HTTPException)
+    if error.status_code == http.HTTPStatus.BAD_REQUEST:
+        invalid = RequestInvalid("the body cannot be read; /docs shows what is taken")
+        return problem_response(request.state.request_id, invalid)
     headers = dict(error.headers or {})
     detail = error.detail
     if error.status_code == http.HTTPStatus.NOT_FOUND:

@@ -150,12 +150,17 @@ def read_manifest(bundle: Path) -> Manifest:
         BundleError: no such folder, no manifest in it, or one that does not validate.
     """
     path = bundle / MANIFEST
-    if not path.is_file():
+    try:
+        data = path.read_bytes() if path.is_file() else None
+    # A name that is too long, a folder that may not be read.
+    except OSError as error:
+        raise BundleError(f"{str(path)[:200]} cannot be read: {error.strerror}; choose another folder") from error
+    if data is None:
         raise BundleError(
             f"no bundle at {bundle}: {MANIFEST} not found; wanted a folder that `trustserve-train export` wrote"
         )
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole"

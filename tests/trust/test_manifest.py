@@ -18,6 +18,12 @@ def test_manifest_survives_writing_and_reading(tiny_bundle):
     verify_files(tiny_bundle, manifest)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "\0", "a\ud800"])
+def test_folder_that_no_system_has(tmp_path, name):
+    with pytest.raises(BundleError, match=r"cannot be read: File name too long|manifest\.json not found"):
+        read_manifest(tmp_path / name)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}'])
 def test_manifest_that_is_none(own_bundle, text):
     (own_bundle / "manifest.json").write_text(text)
