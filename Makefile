@@ -93,7 +93,7 @@ clean:
 	rm -rf .venvs runs build *.egg-info
 
 # A peer's own packages, beside what the networks are run with.
-.venvs/bench-%/.ready: benchmarks/peers/%.txt constraints.txt
+.venvs/bench-%/.ready: benchmarks/peers/%.txt
 	@echo "setting up .venvs/bench-$* (once) ..."
 	@$(PYTHON) -m venv .venvs/bench-$*
 	@.venvs/bench-$*/bin/pip install --quiet --disable-pip-version-check --requirement $<

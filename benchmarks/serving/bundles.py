@@ -17,6 +17,7 @@ from training.bundle.networks import TorchNetworks
 from training.bundle.reference import ReferenceAnswers, summarise
 from training.classifier.network import Classifier, build_backbone, data_config
 from training.data.dataset import Split
+from training.image_novelty import fit_image_novelty
 from training.novelty import fit_novelty
 from training.oracle.network import empty_oracle
 from training.oracle.recipes import RECIPES
@@ -83,7 +84,9 @@ def _write(place: Path, kind: Kind) -> None:
     golden: dict[str, Any] = {name: output[:4] for name, output in outputs.items()}
     np.savez(place / GOLDEN, **golden, image=pixels[:4], trust=trust[:4])
     confidence = outputs["probabilities"].max(1).astype(float)
+    image_statistics, image_novelty = fit_image_novelty([pixels], [pixels])
     rows: dict[str, Any] = {"trust": trust, "confidence": confidence, "predicted": predicted, "target": predicted}
+    rows |= {"image_novelty": image_novelty}
     rows |= {name: outputs[name] for name in ("novelty",) if name in outputs}
     np.savez(place / REFERENCE, **rows)
     files = {name: digest_file(place / name) for name in (*graphs.outputs, GOLDEN, REFERENCE)}
@@ -100,6 +103,7 @@ def _write(place: Path, kind: Kind) -> None:
         trust_head=head,
         threshold=threshold,
         reference=summarise(ReferenceAnswers(trust, confidence, predicted == predicted, predicted), threshold),
+        image_statistics=image_statistics,
         golden_tolerance=GOLDEN_TOLERANCE,
         files=files,
         provenance={"weights": "random"},

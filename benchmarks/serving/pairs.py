@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.peers.pair import Pair
 from benchmarks.serving.process import Expected
 from benchmarks.serving.servers import ROOT
+
+if TYPE_CHECKING:
+    from benchmarks.serving.bundles import Kind
 
 CACHE = ROOT / ".cache/bench"
 SMALL = ROOT / "models/fashion-mnist"
@@ -34,18 +38,18 @@ def _small_images() -> Sequence[Path]:
     return sorted((SMALL / "samples").glob("*.png"))
 
 
+# Imported only where ResNet-18 is measured: scikit-image and torch take seconds.
 def _photographs() -> Sequence[Path]:
     from benchmarks.serving.photographs import write_photographs
 
     return write_photographs(CACHE / "images", 640, 480)
 
 
-def _resnet18(kind: str) -> Callable[[], Path]:
+def _resnet18(kind: "Kind") -> Callable[[], Path]:
     def bundle() -> Path:
-        # Only here: torch takes seconds to import.
         from benchmarks.serving.bundles import resnet18_bundle
 
-        return resnet18_bundle(CACHE, kind)  # type: ignore[arg-type]
+        return resnet18_bundle(CACHE, kind)
 
     return bundle
 

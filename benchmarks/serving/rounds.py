@@ -58,6 +58,7 @@ class Plan:
 
 def measure(plan: Plan, say: Say) -> Iterator[Round]:
     """One round after the other; what fails is said and left out."""
+    say("Bundles and photographs first, where they are not there yet.")
     bundles = {name: SUBJECTS[name].bundle() for name in plan.subjects}
     images = {name: expected_answers(bundles[name], SUBJECTS[name].images()) for name in plan.subjects}
     for number in range(plan.rounds):
