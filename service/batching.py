@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -233,9 +234,11 @@ class Batcher:
             self._watchdog.recovered()
 
     def _settle(self, settled: list[Settled]) -> None:
-        # Once a batch: waking the event loop costs a system call.
         if settled:
-            self._loop.call_soon_threadsafe(_settle, settled)
+            # A loop that is closed has nobody who waits.
+            with suppress(RuntimeError):
+                # Once a batch: waking the event loop costs a system call.
+                self._loop.call_soon_threadsafe(_settle, settled)
 
 
 def _settle(settled: Iterable[Settled]) -> None:

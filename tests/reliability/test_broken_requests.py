@@ -25,7 +25,7 @@ def server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with Server(folder, "--model", str(tiny_bundle), "--upload-seconds", str(UPLOAD_SECONDS)) as server:
         yield server
         assert server.metrics()[series("trust_errors_total", reason="internal")] == 0
-        assert server.stderr() == ""
+        assert server.complaints() == []
 
 
 @pytest.fixture(autouse=True)

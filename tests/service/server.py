@@ -69,6 +69,10 @@ class Server:
     def metrics(self) -> dict[Series, float]:
         return samples(httpx.get(f"{self.url}/metrics", timeout=30).text)
 
+    def complaints(self) -> list[str]:
+        """Lines of the log that are more than news."""
+        return [line for line in self.stderr().splitlines() if '"level": "info"' not in line]
+
     def stop(self, with_signal: int = signal.SIGINT) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(60)

@@ -79,7 +79,7 @@ def test_counters_show_no_created_series_and_the_process_is_there(serve):
 
 
 def test_whatever_is_about_answers_says_of_which_model_and_version(serve):
-    of_the_process = re.compile("trust_(request|batch|queue|errors|journal|captures)_?|python_info|process_")
+    of_the_process = re.compile("trust_(request|batch|queue|errors|journal|captures|shadow)_?|python_info|process_")
     for name, labels in scrape(serve()):
         assert of_the_process.match(name) or set(MODEL.items()) <= labels, name
 

@@ -439,5 +439,5 @@ def test_bundle_that_is_not_open_has_no_report(serve, tmp_path):
 
 def test_docs_describe_the_report_and_its_errors(client):
     operation = client.get("/openapi.json").json()["paths"]["/monitor"]["get"]
-    assert [parameter["name"] for parameter in operation["parameters"]] == ["window"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["window", "of"]
     assert operation["responses"].keys() == {"200", "400", "500", "503"}

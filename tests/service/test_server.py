@@ -107,7 +107,7 @@ def test_client_that_hangs_up_while_uploading_leaves_no_error_behind(server):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert 'reason="internal"} 0.0' in httpx.get(f"{server.url}/metrics").text
-    assert server.stderr() == ""
+    assert server.complaints() == []
 
 
 def test_bundle_that_is_missing_stops_the_start(run_trustserve):

@@ -314,7 +314,7 @@ def test_two_bundles_of_one_app_are_monitored_side_by_side(bundle, tmp_path):
 def sees_pixels(own_bundle: Path, tmp_path: Path) -> Watched:
     """A monitor of a bundle with image statistics: the novelty of an image is log(1 + grey)."""
     give_image_statistics(own_bundle)
-    return Watched(load_bundle(own_bundle, "cpu", 1), tmp_path / "pixels", None)
+    return Watched(load_bundle(own_bundle), tmp_path / "pixels", None)
 
 
 def of_grey(*levels: int) -> list[np.ndarray]:

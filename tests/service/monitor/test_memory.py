@@ -133,7 +133,7 @@ def test_bundle_without_novelty_has_no_alarm_of_input(own_bundle):
 
 def test_bundle_with_image_statistics_has_an_alarm_of_the_image_and_an_older_one_has_none(own_bundle):
     def subject_of():
-        bundle = load_bundle(own_bundle, "cpu", 1)
+        bundle = load_bundle(own_bundle)
         return Subject.of(bundle, bundle.manifest.threshold, load_settings(model=own_bundle))
 
     older = subject_of()
