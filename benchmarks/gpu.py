@@ -35,10 +35,10 @@ import torch
 from cyclopts import Parameter
 from torch import Tensor, nn
 
-from service.execution import Device, Execution
-from service.network import Network
-from service.sessions import SessionPair
-from service.tuning import Plan
+from service.inference.execution import Device, Execution
+from service.inference.network import Network
+from service.inference.sessions import SessionPair
+from service.inference.tuning import Plan
 from training.bundle.float16 import to_float16
 from training.bundle.graphs import FromPixels, export_network
 from trust.manifest import CLASSIFIER, ORACLE

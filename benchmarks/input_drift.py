@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.alarm import BUNDLE, DOCUMENT, ROOT, Floats
-from service.answer import answer_batch
-from service.bundle import Bundle, open_bundle
-from service.execution import Execution
+from service.inference.answer import answer_batch
+from service.inference.bundle import Bundle, open_bundle
+from service.inference.execution import Execution
 from service.monitor.alarm import EDetector
 from service.monitor.novelty import NoveltyReference
 from service.monitor.subject import Subject

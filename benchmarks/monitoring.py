@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from service.answer import Answer, threshold_in_force
-from service.bundle import Bundle, load_bundle
-from service.execution import Execution
+from service.inference.answer import Answer, threshold_in_force
+from service.inference.bundle import Bundle, load_bundle
+from service.inference.execution import Execution
 from service.journal.journal import Journal, open_journal
 from service.journal.records import AnswerRecord
 from service.monitor.fold import IMAGES_AT_ONCE

@@ -10,26 +10,26 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from service.access_log import AccessLog
-from service.admin import require_admin
-from service.admin_routes import add_admin
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
 from service.captures.routes import add_captures
-from service.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
-from service.engine import Engine, OnFailure, OnReady
 from service.errors import NotReady
-from service.headers import SecurityHeaders, add_cors
-from service.landing import landing_page
+from service.http.access_log import AccessLog
+from service.http.admin import require_admin
+from service.http.admin_routes import add_admin
+from service.http.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
+from service.http.headers import SecurityHeaders, add_cors
+from service.http.landing import landing_page
+from service.http.monitor_routes import add_monitor
+from service.http.predict import PATH, Predict, PredictFirst
+from service.http.problems import add_problem_handlers
+from service.http.request_id import RequestId
+from service.http.signals import in_two_steps, on_hangup
+from service.inference.engine import Engine, OnFailure, OnReady
 from service.monitor.metrics import Metrics
 from service.monitor.pool import Pool, leave
-from service.monitor_routes import add_monitor
-from service.predict import PATH, Predict, PredictFirst
-from service.problems import add_problem_handlers
-from service.request_id import RequestId
 from service.schemas import Health, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
-from service.signals import in_two_steps, on_hangup
 
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {

@@ -17,16 +17,16 @@ import uvicorn
 from cyclopts import Parameter
 from rich.console import Console
 
-from service.answer import threshold_in_force
 from service.app import create_app
-from service.batching import INFERENCE_THREAD
-from service.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
 from service.console import answer_line, answer_table, banner, print_inspection
-from service.execution import execution_of
+from service.http.protocol import BoundedHttpProtocol
+from service.inference.answer import threshold_in_force
+from service.inference.batching import INFERENCE_THREAD
+from service.inference.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
+from service.inference.execution import execution_of
 from service.journal.records import JournalAway
 from service.local import answer_files
 from service.logs import configure_logging
-from service.protocol import BoundedHttpProtocol
 from service.recalibration import NothingToRefit, collect_feedback, refit, write_feedback
 from service.settings import Settings, SettingsError, load_settings
 from service.workers import serve_workers

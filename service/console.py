@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.bundle import Bundle
+from service.inference.bundle import Bundle
 from service.local import FileAnswer
 from trust.manifest import Manifest, Threshold
 

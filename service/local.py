@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.answer import Answer, answer_batch
-from service.bundle import Bundle
+from service.inference.answer import Answer, answer_batch
+from service.inference.bundle import Bundle
 from trust.manifest import Threshold
 from trust.preprocess import ImageError, Pixels, preprocess
 

@@ -24,9 +24,9 @@ from filelock import FileLock, Timeout
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.app import create_app
-from service.bundle import Bundle
 from service.console import banner
-from service.execution import available_cores
+from service.inference.bundle import Bundle
+from service.inference.execution import available_cores
 from service.logs import configure_logging
 from service.monitor.pool import Pool, join
 from service.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from service.monitor.novelty import NoveltyReference
 from training.config import TrainingConfig
 from training.data.sources import load_dataset

@@ -29,14 +29,14 @@ class Step:
 
 
 STEPS = (
-    Step("handler", "service.predict:Predict.__call__"),
-    Step("reading the form", "service.predict:read_image", "handler"),
-    Step("multipart", "service.upload:image_of_form", "reading the form"),
-    Step("waiting for the answer", "service.predict:wait_for", "handler"),
-    Step("decoding", "service.batching:Decoder.decode_small", "waiting for the answer"),
-    Step("decoding in the pool", "service.batching:Decoder.decode", "waiting for the answer"),
-    Step("answering", "service.lane:answer_batch", "waiting for the answer"),
-    Step("both networks", "service.sessions:SessionPair.run", "answering"),
+    Step("handler", "service.http.predict:Predict.__call__"),
+    Step("reading the form", "service.http.predict:read_image", "handler"),
+    Step("multipart", "service.http.upload:image_of_form", "reading the form"),
+    Step("waiting for the answer", "service.http.predict:wait_for", "handler"),
+    Step("decoding", "service.inference.batching:Decoder.decode_small", "waiting for the answer"),
+    Step("decoding in the pool", "service.inference.batching:Decoder.decode", "waiting for the answer"),
+    Step("answering", "service.inference.lane:answer_batch", "waiting for the answer"),
+    Step("both networks", "service.inference.sessions:SessionPair.run", "answering"),
     Step("handing over to the monitor", "service.monitor.live:Live.observe", "waiting for the answer"),
     Step("answer as JSON", "service.schemas:Prediction.model_dump_json", "handler"),
     Step("monitoring, in its own thread", "service.monitor.live:Live.fold"),

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from service.answer import Answer
-from service.request_id import is_request_id
+from service.http.request_id import is_request_id
+from service.inference.answer import Answer
 from trust.manifest import Manifest
 
 RECORD = ".json"

@@ -19,8 +19,8 @@ from threading import Event, Thread
 
 from PIL import Image
 
-from service.answer import Answer
 from service.captures.folder import Capture, CaptureFolder, Kept, cell_name
+from service.inference.answer import Answer
 from service.monitor.metrics import Metrics
 from trust.manifest import Manifest
 from trust.preprocess import decode_image

@@ -3,10 +3,10 @@
 from fastapi import Depends, FastAPI
 from fastapi.responses import Response
 
-from service.admin import RequireAdmin
 from service.captures.folder import Capture, CaptureFolder
-from service.documentation import error_responses
 from service.errors import CaptureUnknown, Unauthorized
+from service.http.admin import RequireAdmin
+from service.http.documentation import error_responses
 from service.schemas import CapturedImage, CaptureList, ModelName
 
 LISTED = 1000

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.answer import Answer
+from service.inference.answer import Answer
 from service.journal.journal import Journal
 from service.journal.records import AnswerRecord
 from service.monitor.intake import Batch

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.answer import Answer
+from service.inference.answer import Answer
 from trust.preprocess import Pixels
 
 MOST_WAITING = 20_000

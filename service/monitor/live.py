@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from service.answer import Answer
 from service.errors import JournalOff, JournalUnavailable
+from service.inference.answer import Answer
 from service.journal.journal import Journal
 from service.journal.records import JournalAway, Label, Labelled, LabelledColumns, Outcome
 from service.monitor.fold import Fold

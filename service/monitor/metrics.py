@@ -18,8 +18,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from service.bundle import Bundle
 from service.errors import FeedbackError, OperatorError, ServiceError, error_classes
+from service.inference.bundle import Bundle
 from service.journal.records import JournalCounts
 from service.monitor.journal_metrics import JournalMetrics
 from service.monitor.model_metrics import ModelFamilies, ModelMetrics

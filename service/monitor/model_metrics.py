@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
-from service.bundle import Bundle, read_reference
+from service.inference.bundle import Bundle, read_reference
 from service.monitor.alarm_metrics import AlarmMetrics
 from service.monitor.answer_metrics import AnswerMetrics, AnswerSeries
 from service.monitor.gauges import ModelGauge

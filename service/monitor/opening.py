@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.bundle import Bundle
+from service.inference.bundle import Bundle
 from service.journal.journal import Journal, open_journal
 from service.monitor.background import Background
 from service.monitor.live import Live

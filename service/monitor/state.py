@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from service.bundle import Bundle
+from service.inference.bundle import Bundle
 from trust.manifest import MANIFEST
 
 Arrays = Mapping[str, NDArray[Any]]

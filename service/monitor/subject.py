@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import Bundle, read_reference
+from service.inference.bundle import Bundle, read_reference
 from service.monitor.alarms import Alarms
 from service.monitor.labels import OTHER
 from service.monitor.novelty import NoveltyReference

@@ -60,9 +60,9 @@ def _example(data: bytes, as_form: bool, label: str, confidence: float, trust: f
 
 def bundle_examples(bundle: Path, count: int) -> list[Example]:
     """Noise for any bundle, each answered beforehand, alone, by the bundle itself."""
-    from service.answer import answer_batch
-    from service.bundle import open_bundle
-    from service.execution import Execution
+    from service.inference.answer import answer_batch
+    from service.inference.bundle import open_bundle
+    from service.inference.execution import Execution
 
     opened = open_bundle(bundle, Execution(device="cpu", threads=1, networks="in_turn"))
     channels, height, width = opened.manifest.preprocess.input_size

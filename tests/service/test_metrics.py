@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service import lane
+from service.inference import lane
 from tests.exposition import Series, samples, series
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
 from trust.manifest import Threshold

@@ -20,8 +20,8 @@ from service.journal.records import JournalAway
 from service.settings import load_settings
 from tests.exposition import series
 from tests.service.conftest import wait_until_opened
+from tests.service.http.test_problems import assert_problem
 from tests.service.test_metrics import MODEL, scrape
-from tests.service.test_problems import assert_problem
 from tests.tiny import edit_manifest, expected_answer, give_image_statistics, png, quadrants
 from trust.manifest import Threshold
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from service.settings import load_settings
 from tests.service.conftest import wait_until_opened
 from tests.tiny import CLASSES
@@ -39,7 +39,7 @@ def test_process_answers_while_the_bundle_is_being_opened(tiny_bundle, monkeypat
         assert may_open.wait(10)
         return open_bundle(*arguments)
 
-    monkeypatch.setattr("service.engine.open_bundle", open_slowly)
+    monkeypatch.setattr("service.inference.engine.open_bundle", open_slowly)
     opened = []
     with TestClient(create_app(load_settings(model=tiny_bundle), on_ready=opened.append)) as client:
         assert client.get("/healthz").status_code == 200

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.serving import Board, Serving
+from service.inference.serving import Board, Serving
 from tests.exposition import samples, series
-from tests.service.test_problems import assert_problem
+from tests.service.http.test_problems import assert_problem
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
 
 TOKEN = "a token that is long enough"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from service.bundle import open_bundle
 from service.cli import main
+from service.inference.bundle import open_bundle
 from tests.tiny import CLASSES, edit_manifest, expected_answer, png, quadrants, take_oracle_out
 from trust.manifest import Manifest, Threshold, read_manifest
 

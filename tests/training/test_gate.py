@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from tests.training.conftest import train
 from training.answers import Answers
 from training.best_score import fit_best_score

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from tests.tiny import THRESHOLD, edit_manifest, expected_answer, write_tiny_bundle
 from training.bundle.float16 import rounded_to_float16, to_float16
 from training.bundle.half import PrecisionLost, compare_graphs, write_half

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from tests.tiny import THRESHOLD, edit_manifest, give_image_statistics
 from tests.training.live_feedback import HEAD, WORLD, simulate, write
 from training.bundle import placing

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold
 from training.cli import app

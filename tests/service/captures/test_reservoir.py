@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.answer import answer_batch
-from service.bundle import open_bundle
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
+from service.inference.answer import answer_batch
+from service.inference.bundle import open_bundle
 from service.monitor.metrics import Metrics
 from tests.tiny import png, quadrants
 

@@ -12,7 +12,7 @@ from PIL import Image
 from service.app import create_app
 from service.settings import SettingsError, load_settings
 from tests.service.conftest import wait_until_opened
-from tests.service.test_problems import assert_problem
+from tests.service.http.test_problems import assert_problem
 from tests.tiny import expected_answer, png, quadrants
 
 TOKEN = "correct horse battery"

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from service.answer import Answer
-from service.bundle import Bundle, load_bundle
+from service.inference.answer import Answer
+from service.inference.bundle import Bundle, load_bundle
 from service.journal.journal import Journal, open_journal
 from service.journal.records import Label, Outcome
 from service.monitor.fold import IMAGES_AT_ONCE

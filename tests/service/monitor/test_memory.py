@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.bundle import load_bundle
+from service.inference.bundle import load_bundle
 from service.monitor.memory import Memory
 from service.monitor.subject import Subject
 from service.monitor.window import Observations

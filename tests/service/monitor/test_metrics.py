@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from scipy.stats import ks_2samp, wasserstein_distance
 
-from service.bundle import open_bundle
+from service.inference.bundle import open_bundle
 from service.monitor.labelled_metrics import LabelledAnswer
 from service.monitor.metrics import Metrics
 from service.monitor.window import Observations

@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from service.bundle import load_bundle
+from service.inference.bundle import load_bundle
 from service.monitor.state import StateFile, state_digest
 from tests.tiny import edit_manifest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import Bundle
+from service.inference.bundle import Bundle
 from trust.head import decide, trust_inputs, trust_probability
 from trust.manifest import Threshold
 from trust.preprocess import Pixels

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from service.deadline import TIMEOUT_HEADER
 from service.errors import (
     AnswerExpired,
     AnswerInvalid,
@@ -35,7 +34,8 @@ from service.errors import (
     UploadMalformed,
     UploadTooSlow,
 )
-from service.problems import MEDIA_TYPE, REQUEST_ID_HEADER, problem_type
+from service.http.deadline import TIMEOUT_HEADER
+from service.http.problems import MEDIA_TYPE, REQUEST_ID_HEADER, problem_type
 from service.schemas import Feedback, Problem
 
 Responses = dict[int | str, dict[str, Any]]

@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.problems import MEDIA_TYPE
+from service.http.problems import MEDIA_TYPE
 from service.schemas import Problem
 
 HEAD_SECONDS = 10.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from starlette.types import Receive
 
-from service.admission import Seat
 from service.errors import (
     ClientGone,
     EncodingUnsupported,
@@ -18,7 +17,8 @@ from service.errors import (
     MediaTypeUnsupported,
     UploadTooSlow,
 )
-from service.multipart import FIELD, boundary_of, image_of_form
+from service.http.admission import Seat
+from service.http.multipart import FIELD, boundary_of, image_of_form
 
 FORM_OVERHEAD_BYTES = 65_536
 """What a form may hold beside the image: boundaries, part headers, other fields."""

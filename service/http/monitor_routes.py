@@ -9,8 +9,6 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.documentation import FEEDBACK_ERRORS, FEEDBACK_REQUEST, MONITOR_ERRORS, MONITOR_REQUEST, error_responses
-from service.engine import Engine
 from service.errors import (
     AnswerExpired,
     AnswerUnknown,
@@ -19,9 +17,17 @@ from service.errors import (
     Overloaded,
     ParameterInvalid,
 )
-from service.feedback import parse_labels, read_body
+from service.http.documentation import (
+    FEEDBACK_ERRORS,
+    FEEDBACK_REQUEST,
+    MONITOR_ERRORS,
+    MONITOR_REQUEST,
+    error_responses,
+)
+from service.http.feedback import parse_labels, read_body
+from service.inference.engine import Engine
+from service.inference.lane import Lane
 from service.journal.records import Label, Labelled, Outcome
-from service.lane import Lane
 from service.monitor.schemas import MonitorReport
 from service.schemas import LabelOutcome
 from service.settings import Settings

@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from service.bundle import golden_differences, load_bundle, open_bundle
-from service.execution import Execution
-from service.sessions import open_sessions
+from service.inference.bundle import golden_differences, load_bundle, open_bundle
+from service.inference.execution import Execution
+from service.inference.sessions import open_sessions
 from tests.tiny import edit_manifest, expected_answer, quadrants
 from trust.head import TrustHead, trust_probability
 from trust.manifest import BundleError, read_manifest, verify_files

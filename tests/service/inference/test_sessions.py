@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from service.execution import Execution, available_cores, execution_of
-from service.network import Network
-from service.providers import CPU, CUDA, HostMemory, wanted_providers
-from service.sessions import open_sessions
+from service.inference.execution import Execution, available_cores, execution_of
+from service.inference.network import Network
+from service.inference.providers import CPU, CUDA, HostMemory, wanted_providers
+from service.inference.sessions import open_sessions
 from service.settings import Settings
 from tests.tiny import expected_answer, quadrants
 from trust.manifest import BundleError, read_manifest

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from service.execution import Device, Execution
+from service.inference.execution import Device, Execution
 from trust.manifest import BundleError
 from trust.preprocess import Pixels
 

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.answer import Answer
-from service.batching import Batcher, Job
-from service.decoding import Decoder
 from service.errors import AnswerInvalid, ImageUnreadable, InferenceFailed, NotReady, Overloaded
-from service.watchdog import Watchdog
+from service.inference.answer import Answer
+from service.inference.batching import Batcher, Job
+from service.inference.decoding import Decoder
+from service.inference.watchdog import Watchdog
 from tests.tiny import png
 from trust.preprocess import Preprocess
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.execution import Execution
-from service.tuning import Plan, choose_plan, largest_batch, possible_plans
+from service.inference.execution import Execution
+from service.inference.tuning import Plan, choose_plan, largest_batch, possible_plans
 
 PARALLEL, IN_TURN, IN_TURN_ON_TWO = Plan(1, True), Plan(1, False), Plan(2, False)
 PLANS = [PARALLEL, IN_TURN, IN_TURN_ON_TWO]

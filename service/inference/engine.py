@@ -14,17 +14,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from service.admission import Admission, Seat
-from service.answer import Answer, threshold_in_force
-from service.bundle import Bundle, open_bundle
 from service.errors import NotReady, Overloaded, ServiceError
-from service.execution import available_cores, execution_of
+from service.http.admission import Admission, Seat
+from service.inference.answer import Answer, threshold_in_force
+from service.inference.bundle import Bundle, open_bundle
+from service.inference.execution import available_cores, execution_of
+from service.inference.lane import Lane
+from service.inference.serving import Board, Serving
 from service.journal.journal import Journal
 from service.journal.records import Label, Labelled, Outcome
-from service.lane import Lane
 from service.monitor.metrics import Metrics
 from service.monitor.opening import open_journal_of, open_monitor, open_shadow_journal_of
-from service.serving import Board, Serving
 from service.settings import Settings, SettingsError
 from trust.manifest import BundleError, read_manifest
 

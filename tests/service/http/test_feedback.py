@@ -7,8 +7,8 @@ import pytest
 
 from service.journal.journal import open_journal
 from service.journal.records import AnswerRecord, JournalAway
+from tests.service.http.test_problems import assert_problem
 from tests.service.test_metrics import MODEL, scrape
-from tests.service.test_problems import assert_problem
 from tests.tiny import expected_answer, png, quadrants
 
 IMAGE = quadrants(200, 50, 20, 120)  # trusted "up-left"

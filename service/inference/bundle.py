@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.execution import Execution
-from service.sessions import SessionPair, open_sessions
+from service.inference.execution import Execution
+from service.inference.sessions import SessionPair, open_sessions
 from trust.head import trust_probability
 from trust.manifest import GOLDEN, REFERENCE, BundleError, Manifest, read_file, read_manifest, verify_files
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
-from service.execution import Execution
+from service.inference.execution import Execution
 
 Clock = Callable[[], float]
 

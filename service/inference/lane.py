@@ -6,15 +6,15 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from service.answer import Answer, answer_batch
-from service.batching import Batcher, Job
-from service.bundle import Bundle
-from service.decoding import Decoder
+from service.inference.answer import Answer, answer_batch
+from service.inference.batching import Batcher, Job
+from service.inference.bundle import Bundle
+from service.inference.decoding import Decoder
+from service.inference.watchdog import Watchdog
 from service.monitor.metrics import Metrics
 from service.monitor.opening import Monitor
 from service.schemas import ModelName
 from service.settings import Settings
-from service.watchdog import Watchdog
 from trust.manifest import Threshold
 from trust.preprocess import Pixels
 

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import IN_THE_LOG, ServiceError
-from service.problems import REQUEST_ID_HEADER, problem_response
+from service.http.problems import REQUEST_ID_HEADER, problem_response
 
 _PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = logging.getLogger("trustserve")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, FastAPI
 
-from service.admin import RequireAdmin
-from service.documentation import error_responses
-from service.engine import Engine
 from service.errors import BundleRefused, NoShadow, NotReady, RequestInvalid, Unauthorized
+from service.http.admin import RequireAdmin
+from service.http.documentation import error_responses
+from service.inference.engine import Engine
 from service.schemas import Reload, ServingReport, Shadow
 from service.settings import SettingsError
 from trust.manifest import BundleError

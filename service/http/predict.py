@@ -9,19 +9,19 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.admission import Admission
-from service.answer import Answer
 from service.captures.reservoir import Captures
-from service.deadline import TIMEOUT_HEADER, seconds_allowed, wait_for
-from service.engine import Engine
 from service.errors import IN_THE_LOG, ParameterInvalid, ServiceError
-from service.lane import Lane
+from service.http.admission import Admission
+from service.http.deadline import TIMEOUT_HEADER, seconds_allowed, wait_for
+from service.http.problems import REQUEST_ID_HEADER, problem_response
+from service.http.request_id import choose_id
+from service.http.upload import UploadLimits, read_image
+from service.inference.answer import Answer
+from service.inference.engine import Engine
+from service.inference.lane import Lane
 from service.monitor.metrics import Metrics
-from service.problems import REQUEST_ID_HEADER, problem_response
-from service.request_id import choose_id
 from service.schemas import Prediction
 from service.settings import Settings
-from service.upload import UploadLimits, read_image
 
 PATH = "/predict"
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service.answer import answer_batch
-from service.bundle import open_bundle
+from service.inference.answer import answer_batch
+from service.inference.bundle import open_bundle
 from tests.tiny import edit_manifest, quadrants, take_oracle_out
 
 

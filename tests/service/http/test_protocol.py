@@ -6,8 +6,8 @@ import socket
 import uvicorn
 import uvloop
 
-from service import protocol
-from service.protocol import BoundedHttpProtocol
+from service.http import protocol
+from service.http.protocol import BoundedHttpProtocol
 
 ANSWER = bytes(20_000_000)
 

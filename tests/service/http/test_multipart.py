@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ImageMissing, UploadMalformed
-from service.multipart import boundary_of, image_of_form
+from service.http.multipart import boundary_of, image_of_form
 
 HEAD = b'Content-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
 

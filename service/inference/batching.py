@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from service.answer import Answer
-from service.decoding import Decoder, takes_long
 from service.errors import IN_THE_LOG, AnswerInvalid, InferenceFailed, NotReady, Overloaded, ServiceError
-from service.pace import Pace
-from service.watchdog import Watchdog
+from service.inference.answer import Answer
+from service.inference.decoding import Decoder, takes_long
+from service.inference.pace import Pace
+from service.inference.watchdog import Watchdog
 from trust.preprocess import Pixels
 
 INFERENCE_THREAD = "inference"

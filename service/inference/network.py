@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.execution import Execution
-from service.providers import CPU, check_provider, wanted_providers
+from service.inference.execution import Execution
+from service.inference.providers import CPU, check_provider, wanted_providers
 from trust.manifest import BundleError, Manifest
 from trust.preprocess import Pixels
 

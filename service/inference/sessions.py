@@ -13,10 +13,10 @@ from threading import Lock
 
 import numpy as np
 
-from service.execution import Execution
-from service.network import Network, Outputs, check_network
-from service.providers import CPU, HostMemory, wanted_providers
-from service.tuning import Choice, Clock, Plan, choose_plan, largest_batch, possible_plans
+from service.inference.execution import Execution
+from service.inference.network import Network, Outputs, check_network
+from service.inference.providers import CPU, HostMemory, wanted_providers
+from service.inference.tuning import Choice, Clock, Plan, choose_plan, largest_batch, possible_plans
 from trust.manifest import CLASSIFIER, ORACLE, Manifest, read_file
 from trust.preprocess import Pixels
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from service.admission import Admission
 from service.errors import ClientGone, ImageTooLarge, Overloaded, UploadTooSlow
-from service.upload import UploadLimits, read_image
+from service.http.admission import Admission
+from service.http.upload import UploadLimits, read_image
 
 RAW = {b"content-type": b"image/png", b"transfer-encoding": b"chunked"}
 

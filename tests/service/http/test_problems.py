@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-import service.lane
+import service.inference.lane
 from tests.tiny import png, quadrants
 
 PNG = png(quadrants(200, 50, 20, 120))
@@ -162,7 +162,10 @@ def test_method_that_is_not_allowed(client):
 
 @pytest.mark.parametrize(
     ("where", "status", "kind"),
-    [("service.predict.read_image", 500, "internal"), ("service.lane.answer_batch", 503, "inference-failed")],
+    [
+        ("service.http.predict.read_image", 500, "internal"),
+        ("service.inference.lane.answer_batch", 503, "inference-failed"),
+    ],
 )
 def test_anything_unexpected_is_logged_and_not_shown(serve, monkeypatch, caplog, where, status, kind):
     def fail(*_):
@@ -198,13 +201,13 @@ def test_images_in_flight_over_the_limit_of_bytes(serve):
 def held(monkeypatch):
     """Holds back every batch until it is set."""
     may_run = threading.Event()
-    answer_batch = service.lane.answer_batch
+    answer_batch = service.inference.lane.answer_batch
 
     def held_back(*arguments):
         assert may_run.wait(20)
         return answer_batch(*arguments)
 
-    monkeypatch.setattr(service.lane, "answer_batch", held_back)
+    monkeypatch.setattr(service.inference.lane, "answer_batch", held_back)
     yield may_run
     may_run.set()
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from service.settings import SettingsError, load_settings
-from tests.service.test_problems import assert_problem
+from tests.service.http.test_problems import assert_problem
 
 TOKEN, OTHER = "correct horse battery", "staple staple staple"
 

@@ -1,0 +1,1 @@
+"""One bundle at work: from decoded images to answers, and which bundles are served."""
