@@ -19,6 +19,8 @@ BATCHED = series("trust_batch_size_sum")
 def server(faulty_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("deadline")
     with Server(folder, "--model", str(faulty_bundle), "--deadline-seconds", "10") as server:
+        # It knows how fast it is before the first image that is slow: else it would turn others away, rightly.
+        assert {ask(server.port, PLAIN).status for _ in range(10)} == {200}
         yield server
 
 
@@ -53,8 +55,9 @@ def test_nothing_is_computed_for_requests_that_expired_or_whose_callers_hung_up(
         for _ in range(10):
             with connect(server.port) as connection:
                 connection.sendall(predict_request(PLAIN))
-        expired = [ask(server.port, PLAIN, X_Request_Timeout="0.05").status for _ in range(3)]
-    assert expired == [504] * 3
+        expired = {ask(server.port, PLAIN, X_Request_Timeout="0.05").status for _ in range(3)}
+    # Or turned away at once, by a service that knows by now how long that takes.
+    assert expired <= {503, 504}
     assert ask(server.port, PLAIN).status == 200
     # The one that kept the networks busy, what was answered before it did, and the last one.
     assert server.metrics()[BATCHED] == before + 1 + answered + 1
