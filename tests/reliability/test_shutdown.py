@@ -12,7 +12,7 @@ from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, start
 from tests.reliability.nginx import nginx_before
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import connect, get, predict_request, read_answer
+from tests.reliability.wire import ask, connect, get, predict_request, read_answer
 from tests.service.server import Server
 
 
@@ -29,8 +29,8 @@ def journalled(state: Path) -> set[str]:
         return {request_id for (request_id,) in connection.execute("SELECT request_id FROM answers")}
 
 
-def test_what_is_in_flight_is_answered_and_nothing_more_is_taken(serve_process, faulty_bundle):
-    server = serve_process(faulty_bundle)
+def test_what_is_in_flight_is_answered_and_readiness_is_gone_at_once(serve_process, faulty_bundle):
+    server = serve_process(faulty_bundle, "--drain-seconds", "2")
     assert readiness(server) == 200
     with occupied(server.port, 2), ExitStack() as stack:
         waiting = [stack.enter_context(connect(server.port)) for _ in range(10)]
@@ -40,12 +40,17 @@ def test_what_is_in_flight_is_answered_and_nothing_more_is_taken(serve_process, 
         assert readiness(server) == 200
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        while readiness(server) == 200:
-            assert time.monotonic() < began + 5, "still ready"
+        while (found := readiness(server)) == 200:
+            assert time.monotonic() < began + 2
+        assert found == 503
+        # Who has not heard yet is answered all the same, and told to go elsewhere next time.
+        late = ask(server.port, PLAIN)
+        assert (late.status, late.headers["Connection"]) == (200, "close")
         answers = [read_answer(connection) for connection in waiting]
     assert [answer.status for answer in answers] == [200] * 10
     assert server.process.wait(60) == 0
     assert time.monotonic() - began < GRACEFUL_SECONDS + 5
+    assert readiness(server) is None
     assert "Traceback" not in server.stderr()
 
 
