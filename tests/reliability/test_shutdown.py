@@ -63,7 +63,8 @@ def test_end_comes_within_the_grace_time_even_if_a_batch_hangs(serve_process, fa
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(60)
-    assert time.monotonic() - began < GRACEFUL_SECONDS + 5
+    # The batch would have taken half a minute; the rest is for a busy machine.
+    assert time.monotonic() - began < GRACEFUL_SECONDS + 10
 
 
 def test_every_answer_that_was_given_is_in_the_journal(serve_process, tiny_bundle, tmp_path):
