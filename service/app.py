@@ -79,6 +79,8 @@ def create_app(
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        # Traces, where OpenTelemetry is set up; metrics are Prometheus's, logs go to stderr.
+        telemetry={"metrics": False, "logs": False},
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
