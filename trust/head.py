@@ -13,6 +13,7 @@ The isotonic map is flat in steps; the blend keeps the order of answers within a
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
@@ -56,6 +57,11 @@ class Calibration(BaseModel):
     logits: tuple[float, ...] = Field(min_length=1, description="knots, ascending")
     trust: tuple[float, ...] = Field(min_length=1, description="values at the knots, ascending, in [0, 1]")
     blend: float = Field(0.0, ge=0, le=1, description="share of the plain sigmoid")
+
+    @cached_property
+    def knots(self) -> tuple[Floats, Floats]:
+        """Logits and trust as arrays: there are hundreds, and each answer looks among them."""
+        return np.array(self.logits), np.array(self.trust)
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
@@ -154,7 +160,7 @@ def calibrated(calibration: Calibration | None, logit: Floats) -> Floats:
     if calibration is None:
         return sigmoid(logit)
     blend = calibration.blend
-    return (1 - blend) * np.interp(logit, calibration.logits, calibration.trust) + blend * sigmoid(logit)
+    return (1 - blend) * np.interp(logit, *calibration.knots) + blend * sigmoid(logit)
 
 
 def novelty_gate(novelty: ArrayLike, midpoint: float, steepness: float) -> Floats:

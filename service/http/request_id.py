@@ -66,7 +66,7 @@ def choose_id(sent: str) -> str:
 
 
 def _random_ids() -> Iterator[str]:
-    """Ids that nobody guesses, many drawn at a time: each call of the system lets another thread have the interpreter."""
+    """Ids that nobody guesses, many drawn at a time: a call of the system lets another thread have the interpreter."""
     while True:
         drawn = os.urandom(16 * DRAWN_AT_ONCE).hex()
         yield from (drawn[start : start + 32] for start in range(0, len(drawn), 32))

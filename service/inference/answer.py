@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.inference.bundle import Bundle
-from trust.head import decide, trust_inputs, trust_probability
+from trust.head import decide, trust_inputs, trust_of_inputs
 from trust.manifest import Threshold
 from trust.preprocess import Pixels
 
@@ -43,13 +43,14 @@ def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
 def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels]) -> list[Answer]:
     """One answer an image, in their order; each image (H, W, C) uint8."""
     outputs = bundle.sessions.run(images)
-    trust = trust_probability(bundle.manifest.trust_head, outputs)  # (N,)
+    head = bundle.manifest.trust_head
+    inputs = trust_inputs(head, outputs)  # (N, I)
+    trust = trust_of_inputs(head, inputs, outputs.get("novelty"))  # (N,)
     probabilities = outputs["probabilities"]  # (N, K)
     predicted = outputs["logits"].argmax(axis=1)
     confidence = probabilities[np.arange(len(predicted)), predicted]
     limits = threshold.of(predicted)
     novelty = outputs["novelty"].tolist() if "novelty" in outputs else [None] * len(predicted)
-    head_inputs = trust_inputs(bundle.manifest.trust_head, outputs).astype(np.float32)  # (N, I)
     columns = (predicted, confidence, trust, limits, decide(trust, limits))
-    rows = zip(*(column.tolist() for column in columns), probabilities, novelty, head_inputs, strict=True)
+    rows = zip(*(column.tolist() for column in columns), probabilities, novelty, inputs.astype(np.float32), strict=True)
     return [Answer(*row) for row in rows]
