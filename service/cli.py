@@ -17,6 +17,7 @@ import uvicorn
 from cyclopts import Parameter
 from rich.console import Console
 
+from service import garbage
 from service.app import create_app
 from service.console import answer_line, answer_table, banner, print_inspection
 from service.http.protocol import BoundedHttpProtocol
@@ -128,6 +129,7 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
     failures: list[Exception] = []
 
     def on_ready(bundle: Bundle) -> None:
+        garbage.settle()
         print(banner(bundle, settings.host, listener.getsockname()[1]), flush=True)
 
     def on_failure(error: Exception) -> None:

@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from filelock import FileLock, Timeout
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from service import garbage
 from service.app import create_app
 from service.console import banner
 from service.inference.bundle import Bundle
@@ -112,6 +113,7 @@ def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQ
     join(pool)
 
     def on_ready(bundle: Bundle) -> None:
+        garbage.settle()
         events.put(_Opened(banner(bundle, settings.host, port)))
 
     def on_failure(error: Exception) -> None:

@@ -1,21 +1,24 @@
-"""ResNet-18 bundles with random weights, by the project's own exporter: what they say is noise, what they cost is not.
+"""Bundles with random weights, by the project's own exporter: what they say is noise, what they cost is not.
 
-As a pair of two networks, with the oracle's heads on the classifier's features, and the classifier by itself.
+A pair of tiny networks; and ResNet-18 as a pair of two networks, with the oracle's heads on the classifier's features,
+and by itself.
 """
 
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.serving.photographs import crops
 from training.bundle.export import GOLDEN_TOLERANCE, version_of
 from training.bundle.networks import TorchNetworks
 from training.bundle.reference import ReferenceAnswers, summarise
-from training.classifier.network import Classifier, build_backbone, data_config
+from training.classifier.network import Classifier, SmallResNet, build_backbone, data_config
 from training.data.dataset import Split
 from training.image_novelty import fit_image_novelty
 from training.novelty import fit_novelty
@@ -36,13 +39,15 @@ from trust.manifest import (
     read_manifest,
     verify_files,
 )
+from trust.preprocess import Preprocess
 
 Kind = Literal["pair", "shared", "label"]
 
-BACKBONE = "resnet18"
-CLASSES = 1000
+RESNET18 = "resnet18"
 CPU = torch.device("cpu")
 CROPS = 64
+SMALL_SIDE = 28
+SMALL_WIDTHS = (8, 14, 28, 48)
 
 _GATE = NoveltyGate(midpoint=2.0, steepness=3.0, weights=(1.0, 0.1, 0.1), bias=0.0)
 _HEAD = TrustHead(
@@ -60,23 +65,47 @@ class LabelGraph(ClassifierGraph):
         return {"logits": logits, "probabilities": (logits / self.temperature).softmax(1)}
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """What the networks of a bundle are."""
+
+    description: str
+    spec: Preprocess
+    classes: int
+    backbone: Callable[[], nn.Module]
+
+
 def resnet18_bundle(folder: Path, kind: Kind) -> Path:
     """The bundle of a kind, `<folder>/resnet18-<kind>`; made where it is not there, in half a minute."""
-    place = folder / f"{BACKBONE}-{kind}"
+    spec = data_config(RESNET18, None)
+    resnet18 = Architecture("ResNet-18", spec, 1000, lambda: build_backbone(RESNET18, 1000, 3))
+    return _bundle(folder / f"{RESNET18}-{kind}", kind, resnet18)
+
+
+def small_bundle(folder: Path) -> Path:
+    """Two networks of 1.6 million multiply-adds each, for 28 x 28 grey pixels, `<folder>/small`; made in seconds."""
+    spec = Preprocess(input_size=(1, SMALL_SIDE, SMALL_SIDE), mean=(0.5,), std=(0.25,), interpolation="bilinear")
+    small = Architecture("a small ResNet", spec, 10, lambda: SmallResNet(10, 1, SMALL_WIDTHS))
+    return _bundle(folder / "small", "pair", small)
+
+
+def _bundle(place: Path, kind: Kind, architecture: Architecture) -> Path:
     try:
         verify_files(place, read_manifest(place))
     except BundleError:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        _write(place, kind)
+        _write(place, kind, architecture)
     return place
 
 
-def _write(place: Path, kind: Kind) -> None:
+def _write(place: Path, kind: Kind, architecture: Architecture) -> None:
     torch.manual_seed(0)
-    spec = data_config(BACKBONE, None)
+    spec = architecture.spec
     pixels = crops(CROPS, spec.input_size[1])
-    networks = TorchNetworks(_pair(kind, pixels), pixels[:8])
+    if spec.input_size[0] == 1:
+        pixels = pixels.mean(axis=3, keepdims=True).astype(np.uint8)
+    networks = TorchNetworks(_pair(kind, architecture, pixels), pixels[:8])
     head = _LABEL_HEAD if kind == "label" else _HEAD
     graphs = networks.write(place)
     outputs = networks.outputs([pixels])
@@ -94,8 +123,8 @@ def _write(place: Path, kind: Kind) -> None:
     manifest = Manifest(
         name=place.name,
         version=version_of(files, head),
-        description="ResNet-18 with random weights, to measure what it costs",
-        classes=tuple(f"class {number}" for number in range(CLASSES)),
+        description=f"{architecture.description} with random weights, to measure what it costs",
+        classes=tuple(f"class {number}" for number in range(architecture.classes)),
         preprocess=spec,
         classifier_outputs=graphs.outputs[CLASSIFIER],
         oracle_outputs=graphs.outputs.get(ORACLE, ()),
@@ -112,13 +141,12 @@ def _write(place: Path, kind: Kind) -> None:
     (place / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
 
 
-def _pair(kind: Kind, pixels: np.ndarray) -> Pair:
-    spec = data_config(BACKBONE, None)
-    classifier = Classifier(build_backbone(BACKBONE, CLASSES, 3), spec).eval()
+def _pair(kind: Kind, architecture: Architecture, pixels: np.ndarray) -> Pair:
+    classifier = Classifier(architecture.backbone(), architecture.spec).eval()
     split = Split(pixels, np.arange(CROPS), np.arange(CROPS) % 4)
     graph = LabelGraph if kind == "label" else ClassifierGraph
     with torch.inference_mode():
-        novelty = fit_novelty(classifier, split, CLASSES, CPU)
+        novelty = fit_novelty(classifier, split, architecture.classes, CPU)
     recipe = RECIPES["shared" if kind == "shared" else "default"]
     oracles = {} if kind == "label" else {"oracle": empty_oracle(classifier, recipe).eval()}
     return Pair(graph(classifier, novelty, temperature=1.0).eval(), oracles, CPU)

@@ -1,4 +1,4 @@
-"""What is served: the small pair of the repository, and ResNet-18 in three forms; and the images that are sent."""
+"""What is served: a small pair, the bundle of the repository, ResNet-18 in three forms; and what is sent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.serving.bundles import Kind
 
 CACHE = ROOT / ".cache/bench"
-SMALL = ROOT / "models/fashion-mnist"
+FASHION = ROOT / "models/fashion-mnist"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,14 @@ class Subject:
 
 
 def _small_images() -> Sequence[Path]:
-    return sorted((SMALL / "samples").glob("*.png"))
+    return sorted((FASHION / "samples").glob("*.png"))
+
+
+def _small() -> Path:
+    # Only here: torch takes seconds to import.
+    from benchmarks.serving.bundles import small_bundle
+
+    return small_bundle(CACHE)
 
 
 # Imported only where ResNet-18 is measured: scikit-image and torch take seconds.
@@ -58,18 +65,20 @@ _BY_HAND = ("naive", "tuned", "tuned-2")
 _LITSERVE = ("litserve", "litserve-plain", "litserve-batch", "litserve-2")
 _EMPTY = ("empty-upload", "empty-raw", "bare")
 _SMALL = ("trustserve", "trustserve-2", *_BY_HAND, *_LITSERVE, "bentoml", *_EMPTY)
+_FASHION = ("trustserve", "trustserve-2", "tuned", "tuned-2")
 _OURS = ("trustserve", "trustserve-2", "trustserve-thread")
 _LARGE = (*_OURS, *_BY_HAND, "litserve-2", "litserve-cores", "bentoml", "bentoml-cores")
 
 SUBJECTS: Mapping[str, Subject] = {
     "small": Subject(
         "small pair: 28 x 28 PNG",
-        lambda: SMALL,
+        _small,
         _small_images,
         _SMALL,
         seconds=2,
         most_connections=128,
     ),
+    "fashion-mnist": Subject("models/fashion-mnist: 28 x 28 PNG", lambda: FASHION, _small_images, _FASHION, seconds=2),
     "resnet18": Subject(
         "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _LARGE, seconds=4
     ),

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from service import garbage
 from service.errors import NotReady, Overloaded, ServiceError
 from service.http.admission import Admission, Seat
 from service.inference.answer import Answer, threshold_in_force
@@ -234,6 +235,9 @@ class Engine:
         changed = (self._lane, self.shadow) != (champion, shadow)
         self._lane, self.shadow, self._serving = champion, shadow, serving
         await asyncio.gather(*(old.close(GRACE_SECONDS) for old in replaced if old is not None))
+        if replaced and garbage.is_settled():
+            replaced.clear()
+            garbage.settle()
         return changed
 
     async def _open_lane(self, model: Path, journal: Journal | None, shadow: bool = False) -> Lane:

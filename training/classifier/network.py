@@ -148,24 +148,32 @@ def data_config(name: str, image_size: int | None) -> Preprocess:
 
 
 class SmallResNet(nn.Module):
-    """Three residual stages after a strided stem, 0.3 M parameters: for images of some 28 x 28 pixels."""
+    """Three residual stages after a strided stem: for images of some 28 x 28 pixels.
 
-    num_features = 128
+    Args:
+        classes: K.
+        channels: C.
+        widths: channels after the stem and each stage; the default has 0.3 M parameters.
+    """
 
-    def __init__(self, classes: int, channels: int) -> None:
+    def __init__(self, classes: int, channels: int, widths: tuple[int, int, int, int] = (16, 32, 64, 128)) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv_norm(channels, 16, kernel=3, stride=2), nn.ReLU())
+        self.num_features = widths[-1]
+        self.stem = nn.Sequential(*_conv_norm(channels, widths[0], kernel=3, stride=2), nn.ReLU())
         self.stages = nn.Sequential(
-            _Residual(16, 32, stride=1), _Residual(32, 64, stride=2), _Residual(64, 128, stride=2)
+            *(
+                _Residual(inputs, outputs, stride)
+                for inputs, outputs, stride in zip(widths[:-1], widths[1:], (1, 2, 2), strict=True)
+            )
         )
         self.head = nn.Linear(self.num_features, classes)
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, 128, H / 8, W / 8)."""
+        """(N, C, H, W) -> (N, D, H / 8, W / 8)."""
         return cast(Tensor, self.stages(self.stem(images)))
 
     def forward_head(self, maps: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pooled features (N, 128), or logits (N, K)."""
+        """Pooled features (N, D), or logits (N, K)."""
         features = maps.mean((2, 3))
         return features if pre_logits else cast(Tensor, self.head(features))
 
