@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp
 
 from service.captures.folder import CaptureFolder
 from service.captures.reservoir import Captures, Limits
@@ -18,7 +19,7 @@ from service.http.access_log import AccessLog
 from service.http.admin import require_admin
 from service.http.admin_routes import add_admin
 from service.http.documentation import PREDICT_ERRORS, PREDICT_REQUEST, error_responses
-from service.http.headers import SecurityHeaders, add_cors
+from service.http.headers import SecurityHeaders, with_cors
 from service.http.landing import landing_page
 from service.http.monitor_routes import add_monitor
 from service.http.predict import PATH, Predict, PredictFirst
@@ -49,7 +50,7 @@ def create_app(
     on_ready: OnReady | None = None,
     on_failure: OnFailure | None = None,
     pool: Pool | None = None,
-) -> FastAPI:
+) -> ASGIApp:
     """The service as an ASGI app; its lifespan opens the bundle in the background.
 
     Args:
@@ -85,13 +86,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(RequestId)
-    # Around the others: what has to be fast makes no detour.
-    app.add_middleware(PredictFirst, Predict(engine, engine.admission, metrics, captures, settings))
     app.add_middleware(SecurityHeaders)
-    if settings.cors_origins is not None:
-        add_cors(app, settings.cors_origins.split(","))
-    if settings.access_log:
-        app.add_middleware(AccessLog)
     add_problem_handlers(app)
     _describe_predict(app)
     add_monitor(app, settings, engine)
@@ -100,7 +95,15 @@ def create_app(
     if admin is not None:
         add_captures(app, folder, admin)
         add_admin(app, engine, admin)
-    return app
+    return _in_front(app, Predict(engine, engine.admission, metrics, captures, settings), settings)
+
+
+def _in_front(app: ASGIApp, predict: ASGIApp, settings: Settings) -> ASGIApp:
+    """Before the framework's app: what has to be fast, and what concerns it as well."""
+    app = PredictFirst(app, predict)
+    if settings.cors_origins is not None:
+        app = with_cors(app, settings.cors_origins.split(","))
+    return AccessLog(app) if settings.access_log else app
 
 
 def _capture_limits(settings: Settings) -> Limits:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 from filelock import FileLock, Timeout
+from starlette.types import ASGIApp
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service import garbage
@@ -103,7 +103,7 @@ class _Supervisor(Multiprocess):
             print(event.banner, flush=True)
 
 
-def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> FastAPI:
+def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> ASGIApp:
     """The app of one worker; called in its process."""
     configure_logging(settings.log_level, settings.log_format)
     parent = multiprocessing.parent_process()

@@ -103,7 +103,7 @@ def test_metrics_table_names_what_the_service_shows(tiny_bundle):
 
 
 def test_paths_of_the_service_are_those_of_its_table(tiny_bundle):
-    paths = create_app(load_settings(model=tiny_bundle)).openapi()["paths"]
+    paths = TestClient(create_app(load_settings(model=tiny_bundle))).get("/openapi.json").json()["paths"]
     named = [path for cell in first_column("| where | what |") for path in re.findall(r"`(/\w*)`", cell)]
     assert {*paths, "/docs"} == {*named, "/predict"}
 

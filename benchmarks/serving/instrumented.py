@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from service.app import create_app
 from service.settings import load_settings
@@ -38,7 +40,7 @@ STEPS = (
     Step("answering", "service.inference.lane:answer_batch", "waiting for the answer"),
     Step("both networks", "service.inference.sessions:SessionPair.run", "answering"),
     Step("handing over to the monitor", "service.monitor.live:Live.observe", "waiting for the answer"),
-    Step("answer as JSON", "service.schemas:Prediction.model_dump_json", "handler"),
+    Step("answer as JSON", "service.http.predict:_prediction", "handler"),
     Step("monitoring, in its own thread", "service.monitor.live:Live.fold"),
 )
 
@@ -102,8 +104,14 @@ def main(port: int, bundle: Path, state: Path) -> None:
     """Serves until ended."""
     timings = Timings()
     clock_steps(timings)
-    app = create_app(load_settings(model=bundle, state=state, device="cpu"))
-    app.get("/timings")(timings.take)
+    service = create_app(load_settings(model=bundle, state=state, device="cpu"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/timings":
+            await JSONResponse(timings.take())(scope, receive, send)
+        else:
+            await service(scope, receive, send)
+
     uvicorn.run(app, port=port, log_config=None, access_log=False, ws="none", lifespan="on")
 
 

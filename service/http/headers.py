@@ -1,6 +1,5 @@
 """Headers that tell browsers what they may do with an answer, and who may ask from a page."""
 
-from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,10 +21,10 @@ PAGE: list[Header] = [
 """Of a page: it loads nothing from elsewhere, and nobody shows it within theirs."""
 
 
-def add_cors(app: Starlette, origins: list[str]) -> None:
-    """Lets pages of these origins call the service from a browser."""
-    app.add_middleware(
-        CORSMiddleware,
+def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    """The app, which pages of these origins may call from a browser."""
+    return CORSMiddleware(
+        app,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type", "X-Request-ID", "X-Request-Timeout"],

@@ -167,7 +167,7 @@ class Engine:
 
     def refresh(self) -> None:
         """Brings all figures up to this moment; blocks."""
-        self._show_queue()
+        self._show_requests()
         for lane in (self._lane, self.shadow):
             if lane is not None:
                 lane.live.fold()
@@ -263,7 +263,7 @@ class Engine:
         following: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            self._show_queue()
+            self._show_requests()
             for lane in (self._lane, self.shadow):
                 if lane is not None:
                     lane.check()
@@ -271,8 +271,9 @@ class Engine:
             if self._lane is not None and (following is None or following.done()):
                 following = asyncio.create_task(self._follow())
 
-    def _show_queue(self) -> None:
+    def _show_requests(self) -> None:
         self._metrics.queue_length.set(self.admission.waiting)
+        self._metrics.fold()
 
 
 async def _differs(lane: Lane, model: Path) -> bool:

@@ -42,6 +42,7 @@ class Lane:
         self.bundle, self.threshold = bundle, threshold
         self.live = monitor.live
         self.model = ModelName(name=bundle.manifest.name, version=bundle.manifest.version)
+        self.model_json = self.model.model_dump()
         self._monitor, self._metrics = monitor, metrics
         self._watchdog = Watchdog(settings.hang_seconds)
         self._batcher = Batcher(

@@ -5,6 +5,9 @@ Sums and counts are counters, so that workers and replicas add up; ratios belong
 journal, captures) do not.
 """
 
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +24,7 @@ from prometheus_client import (
 from service.errors import FeedbackError, OperatorError, ServiceError, error_classes
 from service.inference.bundle import Bundle
 from service.journal.records import JournalCounts
+from service.monitor.histogram import BulkHistogram
 from service.monitor.journal_metrics import JournalMetrics
 from service.monitor.model_metrics import ModelFamilies, ModelMetrics
 from service.monitor.pool import Pool, pooled_registry
@@ -60,7 +64,9 @@ class Metrics:
         self.shadow_dropped = Counter(
             "trust_shadow_dropped", "Images that the shadow was to see and could not.", registry=registry
         )
-        self._request_seconds = Histogram(
+        self._folding = threading.Lock()
+        self._took: deque[float] = deque()
+        self._request_seconds = BulkHistogram(
             "trust_request_seconds", "Time to answer POST /predict.", buckets=SECONDS_BINS, registry=registry
         )
         self.batch_size = Histogram("trust_batch_size", "Images in a batch.", buckets=BATCH_BINS, registry=registry)
@@ -85,13 +91,20 @@ class Metrics:
     @contextmanager
     def request(self) -> Iterator[None]:
         """Times one request to /predict and counts the error it ends in, if it does."""
-        with self._request_seconds.time():
-            try:
-                yield
-            except Exception as error:
-                reason = error.reason if isinstance(error, ServiceError) else ServiceError.reason
-                self._errors[reason].inc()
-                raise
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            reason = error.reason if isinstance(error, ServiceError) else ServiceError.reason
+            self._errors[reason].inc()
+            raise
+        finally:
+            self._took.append(time.perf_counter() - began)
+
+    def fold(self) -> None:
+        """Counts the times of the requests since the last call; from any thread, before figures are read or so."""
+        with self._folding:
+            self._request_seconds.observe_many([self._took.popleft() for _ in range(len(self._took))])
 
     def journal(self, counts: JournalCounts) -> None:
         """Catches up with the journal's own counts; to be called about once a second."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.schemas import Prediction
 from tests.tiny import CLASSES, expected_answer, png, quadrants
 
 IMAGE = quadrants(200, 50, 20, 120)
@@ -32,6 +33,13 @@ def test_answer_has_the_numbers_of_the_formulas(client):
         "threshold": 0.6,
         "model": {"name": "tiny", "version": "1.0.0"},
     }
+
+
+@pytest.mark.parametrize("query", ["", "?probabilities=true"])
+def test_answer_is_what_the_docs_say(client, query):
+    text = client.post(f"/predict{query}", files={"image": png(IMAGE)}).text
+    described = Prediction.model_validate_json(text, strict=True, extra="forbid")
+    assert described.model_dump_json(exclude_none=True) == text
 
 
 def test_answer_to_one_image_worked_out_by_hand(client):
