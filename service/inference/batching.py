@@ -210,7 +210,7 @@ class Batcher:
     def _answered_alone(self, jobs: list[Job], error: Exception) -> list[Settled]:
         """One image that the networks fail on must not cost the others of its batch their answers."""
         if len(jobs) > 1:
-            return [settled for job in jobs for settled in self._answered([job])]
+            return [settled for job in jobs for settled in self._answered_unless_in_trouble(job)]
         (job,) = jobs
         _logger.error(
             "request %s: the networks could not be run on it",
@@ -219,9 +219,13 @@ class Batcher:
             extra={"request_id": job.request_id},
         )
         self._try_again()
-        return [
-            (job, InferenceFailed("the networks could not be run on this image; the log has it under this request_id"))
-        ]
+        return [(job, InferenceFailed(f"the networks could not be run on this image; {IN_THE_LOG}"))]
+
+    def _answered_unless_in_trouble(self, job: Job) -> list[Settled]:
+        if (trouble := self._watchdog.trouble()) is not None:
+            # It was not this image: the others of the batch need not fail one by one.
+            return [(job, InferenceFailed(trouble))]
+        return self._answered([job])
 
     def _try_again(self) -> None:
         """Finds out whether the networks answer anything at all."""

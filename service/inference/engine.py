@@ -116,6 +116,7 @@ class Engine:
             BundleError: a bundle cannot be opened; what was served before goes on.
         """
         async with self._changing:
+            serving = serving.model_copy(update={"told": self._board.read().told + 1})
             changed = await self._change(serving)
             self._board.write(serving)
             self._followed = serving

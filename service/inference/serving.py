@@ -21,6 +21,8 @@ class Serving(BaseModel):
     """Folder of the bundle that answers beside it, to nobody."""
     shadow_share: float = 1.0
     """Of the requests, those that the shadow sees too."""
+    told: int = 0
+    """How often somebody said so: the same folder said again may hold something new."""
 
 
 class Board:

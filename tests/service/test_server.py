@@ -1,6 +1,7 @@
 """`trustserve serve` as a user has it: a process of its own, spoken to over a socket."""
 
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -140,3 +141,25 @@ def test_wrong_setting_stops_the_start(run_trustserve, environment, words):
 def test_port_that_is_taken_stops_the_start(run_trustserve, server, tiny_bundle):
     result = run_trustserve("serve", "--model", str(tiny_bundle), "--port", str(server.port))
     assert_one_sentence(result, f"cannot listen on 127.0.0.1:{server.port}", "--port")
+
+
+def test_hangup_opens_what_is_new_in_the_folder_and_leaves_what_is_broken(own_bundle, tmp_path):
+    def version() -> str:
+        return httpx.get(f"{server.url}/readyz").json()["model"]["version"]
+
+    def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, server.stderr()
+            time.sleep(0.05)
+
+    with Server(tmp_path, "--model", str(own_bundle)) as server:
+        edit_manifest(own_bundle, version="2.0.0")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: version() == "2.0.0")
+        (own_bundle / "oracle.onnx").write_bytes(b"no graph")
+        edit_manifest(own_bundle, version="3.0.0")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "oracle.onnx" in server.stderr())
+        assert version() == "2.0.0"
+        assert server.stop(signal.SIGTERM) == 0

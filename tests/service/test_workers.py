@@ -138,3 +138,24 @@ def test_bundle_that_cannot_be_served_is_one_sentence(own_bundle):
     assert result.stderr.startswith("trustserve: ")
     assert "answers differently here" in result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
+
+
+def test_all_workers_follow_what_one_of_them_was_told(own_bundle, tmp_path):
+    def version() -> str:
+        return httpx.get(f"{server.url}/readyz", timeout=30).json()["model"]["version"]
+
+    def everybody_says(wanted: str) -> bool:
+        # Whoever takes a new connection answers: twenty in a row are both of them.
+        return all(version() == wanted for _ in range(20))
+
+    token = "a token that is long enough"
+    with Server(tmp_path, "--model", str(own_bundle), "--workers", "2", "--admin-token", token) as server:
+        edit_manifest(own_bundle, version="2.0.0")
+        headers = {"Authorization": f"Bearer {token}"}
+        told = httpx.post(f"{server.url}/admin/reload", json={"model": str(own_bundle)}, headers=headers, timeout=60)
+        assert told.json()["champion"]["version"] == "2.0.0"
+        wait_until(lambda: everybody_says("2.0.0"))
+        edit_manifest(own_bundle, version="3.0.0")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: everybody_says("3.0.0"))
+        assert server.stop(signal.SIGTERM) == 0

@@ -190,6 +190,20 @@ def test_networks_that_fail_on_any_image_are_not_asked_until_they_answer_again()
     assert run(scenario, watchdog) == [[10], [10]]
 
 
+def test_networks_that_fail_on_any_image_fail_a_batch_once():
+    watchdog = Watchdog(60)
+
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [10, 20, 30])
+        networks.broken = True
+        networks.go.set()
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [type(result) for result in results] == [InferenceFailed] * 4
+
+    # The probe after the first failed too: the second batch is not taken apart.
+    assert run(scenario, watchdog) == [[0], [10, 20, 30]]
+
+
 def test_batch_that_hangs_turns_away_and_what_waits_for_it_can_be_failed():
     seconds = [0.0]
     watchdog = Watchdog(30, clock=lambda: seconds[0])

@@ -1,11 +1,15 @@
 """Databases come to look as the code expects, however many processes open them."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
 
+import service.journal.migrate
 from service.journal.database import writing
 from service.journal.migrate import migrate
 from service.journal.records import Label
@@ -36,3 +40,32 @@ def test_migration_that_fails_leaves_nothing_behind(engine):
     with engine.connect() as connection:
         assert MigrationContext.configure(connection).get_current_revision() is None
         assert not engine.dialect.get_table_names(connection)
+
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("answers", sa.Column("camera", sa.Text, nullable=True))
+"""
+
+
+def test_journal_of_an_older_version_is_brought_up_to_date(url, engine, open_one, monkeypatch, tmp_path):
+    older = open_one(url)
+    older.record(answer("kept"))
+    older.close()
+    newer = Path(shutil.copytree(service.journal.migrate._MIGRATIONS, tmp_path / "migrations"))
+    (newer / "versions" / "v0002_camera.py").write_text(NEXT)
+    monkeypatch.setattr(service.journal.migrate, "_MIGRATIONS", newer)
+    journal = open_one(url)
+    wait_until(lambda: journal.counts.up)
+    (labelled,) = journal.label([Label("kept", 0)])
+    assert labelled.outcome == "accepted"
+    assert "camera" in {column["name"] for column in inspect(engine).get_columns("answers")}
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
