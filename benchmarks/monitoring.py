@@ -2,9 +2,9 @@
 
     python -m benchmarks.monitoring [answers]
 
-First what the thread that answers pays for `Live.observe`, one by one and in batches, by the clock, while the monitor's
-thread folds and the journal's writes, as in the service. Then what all of it takes of the processor, and a fold part by
-part. Tails tell of the machine too: run it where nothing else runs, or say so.
+First what the thread that answers pays for `Live.observe`, one by one and in batches, by the clock: right after it ran
+the networks, while the monitor's thread folds and the journal's writes, as in the service. Then what all of it takes of
+the processor, and a fold part by part. Tails tell of the machine too: run it where nothing else runs, or say so.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from service.journal.records import AnswerRecord
 from service.monitor.fold import IMAGES_AT_ONCE
 from service.monitor.memory import Memory
 from service.monitor.metrics import Metrics
-from service.monitor.opening import open_monitor
+from service.monitor.opening import Monitor, open_monitor
 from service.monitor.subject import Subject
 from service.monitor.window import Floats, Observations
 from service.settings import Settings
@@ -38,8 +39,10 @@ from trust.score import question_answer_trust
 MODEL = Path("models/fashion-mnist")
 ANSWERS = 20_000
 BATCHES = (1, 16)
+ON_PATH = 8_000
+"""Answers by which the path is measured: between them the networks run, which takes its time."""
 BURST, PAUSE_SECONDS = 48, 0.01
-"""Answers at a time, then a pause, in which the other threads have their turn: some 4,000 answers a second."""
+"""Without the networks, answers at a time, then a pause, in which the other threads have their turn."""
 FOLDED = 250
 """Answers a fold, as of 1,000 a second."""
 MEAN_LIMIT, P99_LIMIT = 30.0, 50.0
@@ -47,14 +50,14 @@ MEAN_LIMIT, P99_LIMIT = 30.0, 50.0
 Observe = Callable[[Sequence[str], Sequence[Answer], Sequence[Pixels]], object]
 
 
-def main(count: int) -> None:
+def main(answered: int) -> None:
     """Prints a line for each figure."""
     bundle = load_bundle(MODEL, Execution(device="cpu", threads=1, networks="in_turn"))
     threshold = threshold_in_force(None, bundle)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(model=MODEL, state=Path(folder), journal_buffer=count)
-        answers = reference_like_answers(Subject.of(bundle, threshold, settings), count)
-        with closing(open_journal(str(settings.journal_url), buffer=count)) as journal:
+        settings = Settings(model=MODEL, state=Path(folder), journal_buffer=answered)
+        answers = reference_like_answers(Subject.of(bundle, threshold, settings), answered)
+        with closing(open_journal(str(settings.journal_url), buffer=answered)) as journal:
             path_and_all(bundle, threshold, settings, journal, answers)
             parts(bundle, threshold, settings, journal, answers)
 
@@ -68,14 +71,16 @@ def path_and_all(
     for size in BATCHES:
         monitor = open_monitor(bundle, threshold, settings, Metrics(1000, 256), journal)
         monitor.background.start()
+        times = observe_all(monitor.live.observe, answers[:ON_PATH], images, size, bundle.sessions.run)
+        _end(monitor, journal)
+        monitor = open_monitor(bundle, threshold, settings, Metrics(1000, 256), journal)
+        monitor.background.start()
         began = time.process_time()
-        times = observe_all(monitor.live.observe, answers, images, size)
-        asyncio.run(monitor.background.close())
-        while journal.counts.buffered:
-            time.sleep(0.01)
+        observe_all(monitor.live.observe, answers, images, size, _Pauses(size))
+        _end(monitor, journal)
         whole = time.process_time() - began
         began = time.process_time()
-        observe_all(lambda *_: None, answers, images, size)
+        observe_all(lambda *_: None, answers, images, size, _Pauses(size))
         whole -= time.process_time() - began
         kept = "within" if times.mean() < MEAN_LIMIT and np.quantile(times, 0.99) < P99_LIMIT else "NOT within"
         show(f"request path, batches of {size}", times)
@@ -83,20 +88,40 @@ def path_and_all(
         print(f"{'processor, path and beside, database too':40} {1e6 * whole / len(answers):7.1f}")
 
 
-def observe_all(observe: Observe, answers: Sequence[Answer], images: Sequence[Pixels], size: int) -> np.ndarray:
-    """Microseconds an answer of each call; the first tenth warms up and is left out."""
+def observe_all(
+    observe: Observe,
+    answers: Sequence[Answer],
+    images: Sequence[Pixels],
+    size: int,
+    before: Callable[[Sequence[Pixels]], object],
+) -> np.ndarray:
+    """Microseconds an answer of each call; the first tenth warms up and is left out. `before` runs before each."""
     times: list[float] = []
-    pause_at = 0
     for start in range(0, len(answers), size):
-        if start >= pause_at:
-            time.sleep(PAUSE_SECONDS)
-            pause_at += BURST
         batch, shown = answers[start : start + size], images[start : start + size]
+        before(shown)
         request_ids = [f"{id(times)}-{start + i}" for i in range(len(batch))]
         began = time.perf_counter_ns()
         observe(request_ids, batch, shown)
         times.append((time.perf_counter_ns() - began) / 1000 / len(batch))
     return np.array(times[len(times) // 10 :])
+
+
+class _Pauses:
+    """Lets the other threads have their turn, now and then."""
+
+    def __init__(self, size: int) -> None:
+        self._calls = count(start=0, step=size)
+
+    def __call__(self, images: Sequence[Pixels]) -> None:
+        if next(self._calls) % BURST < len(images):
+            time.sleep(PAUSE_SECONDS)
+
+
+def _end(monitor: Monitor, journal: Journal) -> None:
+    asyncio.run(monitor.background.close())
+    while journal.counts.buffered:
+        time.sleep(0.01)
 
 
 def parts(
