@@ -21,7 +21,8 @@ def draw(rounds: Sequence[Round], subjects: Sequence[str], connections: Sequence
     for (left, right), subject in zip(axes, subjects, strict=True):
         _panel(left, rounds, subject, "rate", connections, f"{subject}: answers a second")
         _panel(right, rounds, subject, "p99", connections, f"{subject}: p99 in ms")
-    axes[0][0].legend(fontsize="small")
+    # Below, where it hides no curve.
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same figures, the same file.
     with matplotlib.rc_context({"svg.hashsalt": "trustserve"}):
@@ -36,7 +37,9 @@ def _panel(
         points = [(count, value) for count, value in zip(connections, values, strict=True) if value is not None]
         if points:
             width = 2.5 if server.startswith("trustserve") else 1.0
-            axis.plot(*zip(*points, strict=True), marker="o", linewidth=width, label=SERVERS[server].title)
+            # A server has its colour, whichever others are there.
+            colour, title = f"C{SHOWN.index(server)}", SERVERS[server].title
+            axis.plot(*zip(*points, strict=True), color=colour, marker="o", linewidth=width, label=title)
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.set_xticks(connections, [str(count) for count in connections])
