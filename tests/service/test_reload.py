@@ -1,5 +1,6 @@
 """Another bundle takes over while requests come, one in the shadow is judged, a broken one changes nothing."""
 
+import asyncio
 import shutil
 import threading
 import time
@@ -204,6 +205,28 @@ def test_shadow_of_the_settings_is_opened(serve, new_bundle):
 def test_routes_are_the_operators_alone(serve, client, path):
     assert_problem(client.post(path, json={"model": "x"}), 401, "unauthorized")
     assert_problem(serve().post(path), 404, "about:blank")
+
+
+@pytest.mark.parametrize("path", ["/admin/reload", "/admin/shadow"])
+def test_bodies_of_strangers_are_not_read(client, path):
+    sent = []
+
+    async def receive():
+        raise AssertionError("the body is read")
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"1000000000")]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    asyncio.run(client.app({**scope, "root_path": "", "headers": headers}, receive, send))
+    assert sent[0]["status"] == 401
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"model": 5}', b'{"modell": "x"}', b"[]"])
+@pytest.mark.parametrize("path", ["/admin/reload", "/admin/shadow"])
+def test_bodies_that_say_something_else(client, path, body):
+    assert_problem(client.post(path, content=body, headers=ADMIN), 422, "request-invalid", "body")
 
 
 def test_workers_serve_what_one_of_them_was_told(tmp_path):
