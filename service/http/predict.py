@@ -80,7 +80,7 @@ class Predict:
 
     async def _answer(self, request_id: str, headers: Mapping[bytes, bytes], query: bytes, receive: Receive) -> bytes:
         # Before a byte is read: does anything answer at all?
-        self._engine.lane  # noqa: B018
+        self._engine.check_open()
         with_probabilities = _wants_probabilities(query)
         seconds = seconds_allowed(headers.get(_TIMEOUT), self._deadline_seconds)
         with self._admission.seat() as seat:

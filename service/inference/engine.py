@@ -78,9 +78,18 @@ class Engine:
         Raises:
             NotReady: nothing does; the message says why.
         """
+        self.check_open()
+        assert self._lane is not None, "checked just now"
+        return self._lane
+
+    def check_open(self) -> None:
+        """Passes where a lane answers.
+
+        Raises:
+            NotReady: none does; the message says why.
+        """
         if self._lane is None:
             raise NotReady(self._status)
-        return self._lane
 
     @property
     def stopping(self) -> bool:

@@ -39,7 +39,7 @@ class Metrics:
 
     Args:
         class_series_limit: most classes with series of their own; all others count as "(other)".
-        queue_capacity: most images that wait for a batch.
+        queue_capacity: most images that wait for their answer.
         pool: this worker's place where there are several, already joined.
     """
 
@@ -72,11 +72,11 @@ class Metrics:
         self.batch_size = Histogram("trust_batch_size", "Images in a batch.", buckets=BATCH_BINS, registry=registry)
         # Each worker has a queue of its own.
         self.queue_length = Gauge(
-            "trust_queue_length", "Images that wait for a batch.", registry=registry, multiprocess_mode="livesum"
+            "trust_queue_length", "Images that wait for their answer.", registry=registry, multiprocess_mode="livesum"
         )
         Gauge(
             "trust_queue_capacity",
-            "Images that may wait for a batch.",
+            "Images that may wait for their answer.",
             registry=registry,
             multiprocess_mode="livesum",
         ).set(queue_capacity)

@@ -74,7 +74,7 @@ def _latency() -> Row:
     queue = curve(
         "Queue",
         "short",
-        "Images that wait for a batch, and how many may wait before requests are refused with status 503.",
+        "Images that wait for their answer, and how many may wait before requests are refused with status 503.",
         {
             "{{instance}}": f"sum by (instance) ({of_processes('trust_queue_length')})",
             "{{instance}}, capacity": f"sum by (instance) ({of_processes('trust_queue_capacity')})",
