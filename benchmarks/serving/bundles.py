@@ -47,7 +47,8 @@ RESNET18 = "resnet18"
 CPU = torch.device("cpu")
 CROPS = 64
 SMALL_SIDE = 28
-SMALL_WIDTHS = (8, 14, 28, 48)
+SMALL_WIDTHS = (8, 16, 24, 48)
+"""Multiples of eight, as networks have: onnxruntime computes 14 channels in twice the time of 16."""
 
 _GATE = NoveltyGate(midpoint=2.0, steepness=3.0, weights=(1.0, 0.1, 0.1), bias=0.0)
 _HEAD = TrustHead(
