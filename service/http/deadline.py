@@ -7,6 +7,7 @@ from typing import TypeVar
 from starlette.types import Receive
 
 from service.errors import ClientGone, DeadlineExceeded, ParameterInvalid
+from service.http.timers import CoarseTimers
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 PROMPT_SECONDS = 0.05
@@ -35,13 +36,14 @@ def seconds_allowed(asked: bytes | None, limit: float) -> float:
     return min(seconds, limit)
 
 
-async def wait_for(future: "asyncio.Future[Result]", seconds: float, receive: Receive) -> Result:
+async def wait_for(future: "asyncio.Future[Result]", seconds: float, receive: Receive, timers: CoarseTimers) -> Result:
     """The result of a future that is there in time; else the future fails, for whoever else looks at it too.
 
     Args:
         future: of an answer.
         seconds: to wait, at most.
         receive: of the request, whose body was read to its end: what comes now is that the caller has gone.
+        timers: of the service.
 
     Raises:
         DeadlineExceeded, ClientGone: it is not waited for any longer.
@@ -55,11 +57,15 @@ async def wait_for(future: "asyncio.Future[Result]", seconds: float, receive: Re
         nonlocal watch
         watch = loop.create_task(_watch(future, deadline, seconds, receive))
 
-    timer = loop.call_later(min(PROMPT_SECONDS, seconds), begin_to_watch)
+    timer: object = None
+    if seconds < PROMPT_SECONDS:
+        begin_to_watch()
+    else:
+        timer = timers.call_later(PROMPT_SECONDS, begin_to_watch)
     try:
         return await future
     finally:
-        timer.cancel()
+        timers.cancel(timer)
         if watch is not None:
             watch.cancel()
 

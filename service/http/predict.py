@@ -16,9 +16,11 @@ from service.captures.reservoir import Captures
 from service.errors import IN_THE_LOG, ParameterInvalid, ServiceError
 from service.http.admission import Admission
 from service.http.deadline import TIMEOUT_HEADER, seconds_allowed, wait_for
+from service.http.exchange import BODY_IS_WHOLE
 from service.http.headers import ANSWER, SecurityHeaders
 from service.http.problems import REQUEST_ID_HEADER, problem_response
 from service.http.request_id import choose_id
+from service.http.timers import CoarseTimers
 from service.http.upload import UploadLimits, read_image
 from service.inference.answer import Answer
 from service.inference.engine import Engine
@@ -62,13 +64,14 @@ class Predict:
         self._metrics, self._captures = metrics, captures
         self._limits = UploadLimits(settings.max_image_bytes, settings.upload_seconds)
         self._deadline_seconds = settings.deadline_seconds
+        self._timers = CoarseTimers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         request_id = choose_id(headers.get(_REQUEST_ID, b"").decode("latin-1"))
         try:
             with self._metrics.request():
-                body = await self._answer(request_id, headers, scope["query_string"], receive)
+                body = await self._answer(request_id, headers, scope, receive)
         except ServiceError as error:
             await SecurityHeaders(problem_response(request_id, error))(scope, receive, send)
         except Exception:
@@ -78,17 +81,18 @@ class Predict:
         else:
             await _send_json(body, request_id, self._engine.stopping, send)
 
-    async def _answer(self, request_id: str, headers: Mapping[bytes, bytes], query: bytes, receive: Receive) -> bytes:
+    async def _answer(self, request_id: str, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive) -> bytes:
         # Before a byte is read: does anything answer at all?
         self._engine.check_open()
-        with_probabilities = _wants_probabilities(query)
+        with_probabilities = _wants_probabilities(scope["query_string"])
         seconds = seconds_allowed(headers.get(_TIMEOUT), self._deadline_seconds)
         with self._admission.seat() as seat:
-            data = await read_image(headers, receive, self._limits, seat)
+            is_whole = BODY_IS_WHOLE in scope.get("extensions", ())
+            data = await read_image(headers, receive, self._limits, seat, is_whole)
             seat.wait()
             # Only now: the upload may have taken longer than the life of a bundle.
             lane = self._engine.lane
-            answer = await wait_for(lane.submit(request_id, data, seconds), seconds, receive)
+            answer = await wait_for(lane.submit(request_id, data, seconds), seconds, receive, self._timers)
         self._captures.offer(request_id, answer, lane.bundle.manifest, data)
         self._engine.offer_to_shadow(request_id, data)
         return _prediction(request_id, answer, lane, with_probabilities)

@@ -7,12 +7,12 @@ and as long as answers are not read. Here each of these has an end.
 import asyncio
 import http
 import uuid
-from typing import Any, cast
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.http.one_write import OneWrite
+from service.http.exchange import Exchange
 from service.http.problems import MEDIA_TYPE
 from service.schemas import Problem
 
@@ -42,7 +42,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, OneWrite(transport, self.loop)))
+        super().connection_made(transport)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,6 +71,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise ValueError(f"more than {PIPELINED_REQUESTS} requests ahead of their answers")
         super().on_headers_complete()
         self._awaits_head = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, Exchange(app, cycle))  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = max(0, self._head_bytes - len(body) - CHUNK_FRAMING_BYTES)

@@ -37,13 +37,16 @@ class UploadLimits:
     """Until the body is there whole."""
 
 
-async def read_image(headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat) -> bytes:
+async def read_image(
+    headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat, is_whole: bool = False
+) -> bytes:
     """The encoded image that a request carries.
 
     Args:
         headers, receive: of the request.
         limits: of this upload.
         seat: where its bytes count among those of all requests.
+        is_whole: whether the body is there already, and needs no guard against a slow caller.
 
     Raises:
         ImageMissing: the body is empty, or a form without the field `image`.
@@ -64,12 +67,12 @@ async def read_image(headers: Headers, receive: Receive, limits: UploadLimits, s
         boundary = boundary_of(content_type)
         if _has_no_body(headers):
             raise ImageMissing(f"the form is empty; send the image in field `{FIELD}`")
-        body = await _read_body(headers, receive, limits, seat, FORM_OVERHEAD_BYTES)
+        body = await _read_body(headers, receive, limits, seat, is_whole, FORM_OVERHEAD_BYTES)
         image = image_of_form(body, boundary)
         _check_bytes(len(image), limits.bytes)
         return image
     if media_type.startswith("image/"):
-        if not (body := await _read_body(headers, receive, limits, seat, 0)):
+        if not (body := await _read_body(headers, receive, limits, seat, is_whole, 0)):
             raise ImageMissing("the body is empty; send the bytes of one image")
         return bytes(body)
     if _has_no_body(headers):
@@ -81,14 +84,17 @@ async def read_image(headers: Headers, receive: Receive, limits: UploadLimits, s
 
 
 async def _read_body(
-    headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat, overhead: int
+    headers: Headers, receive: Receive, limits: UploadLimits, seat: Seat, is_whole: bool, overhead: int
 ) -> bytes | bytearray:
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced[:20]) > limits.bytes + overhead:
         raise ImageTooLarge(_too_large(f"upload is {_shown(announced)} bytes", limits.bytes))
+    receiving = _receive_all(receive, limits.bytes, overhead, seat)
+    if is_whole:
+        return await receiving
     try:
         async with asyncio.timeout(limits.seconds):
-            return await _receive_all(receive, limits.bytes, overhead, seat)
+            return await receiving
     except TimeoutError:
         raise UploadTooSlow(
             f"the body was not whole after {limits.seconds:g} s; send it faster, or raise TRUSTSERVE_UPLOAD_SECONDS"
