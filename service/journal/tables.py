@@ -1,5 +1,7 @@
 """The journal's tables as today's code sees them; `migrations/` says how a database comes to look so."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -12,7 +14,10 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 METADATA = MetaData()
 
@@ -52,12 +57,12 @@ EXPIRED = Table(
     Column("answered_at", Double, nullable=False, index=True),
 )
 
-_INSERTS: dict[str, type[sqlite.Insert] | type[postgresql.Insert]] = {
-    "sqlite": sqlite.Insert,
-    "postgresql": postgresql.Insert,
-}
 
-
-def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_new(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """An insert that leaves rows alone whose key is there already."""
-    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    # Only here: it is 2.5 MB, and most journals are files.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table).on_conflict_do_nothing()

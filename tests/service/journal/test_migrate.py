@@ -1,6 +1,7 @@
 """Databases come to look as the code expects, however many processes open them."""
 
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,18 @@ def test_migrated_database_has_the_tables_of_the_code(engine):
             migrate(connection)
             options = {"compare_type": True, "compare_server_default": True}
             assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+
+
+def test_tables_that_are_made_are_those_that_all_migrations_make(engine):
+    with writing(engine) as connection:
+        migrate(connection)
+    made = _schema(engine)
+    with writing(engine) as connection:
+        for table in ("labels", "answers", "expired", "alembic_version"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        service.journal.migrate._upgrade(connection)
+    assert "ix_answers_answered_at" in made
+    assert made == _schema(engine)
 
 
 def test_processes_that_open_a_new_journal_at_once_share_it(url, open_one):
@@ -69,3 +82,16 @@ def test_journal_of_an_older_version_is_brought_up_to_date(url, engine, open_one
     assert "camera" in {column["name"] for column in inspect(engine).get_columns("answers")}
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0002"
+
+
+def _schema(engine):
+    """Tables, indexes and version, as the database itself tells of them."""
+    with engine.connect() as connection:
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if engine.dialect.name == "sqlite":
+            statements = connection.scalars(text("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name"))
+            return version + " ".join(" ".join(statements).split())
+    url = engine.url.render_as_string(hide_password=False)
+    dump = subprocess.run(["pg_dump", "--schema-only", url], capture_output=True, text=True, check=True).stdout
+    # Lines with a backslash hold a password for psql, another one each time.
+    return version + "".join(line for line in dump.splitlines(keepends=True) if not line.startswith("\\"))
