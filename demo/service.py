@@ -61,7 +61,7 @@ class Client:
 def service(model: Path, folder: Path) -> Iterator[int]:
     """A service with a state folder of its own; gives its port, once it is ready."""
     port = free_port()
-    command = [sys.executable, "-m", "service.cli", "serve", "--model", str(model), "--port", str(port)]
+    command = [sys.executable, "-m", "service", "serve", "--model", str(model), "--port", str(port)]
     with _running([*command, "--state", str(folder / "state")], folder / "service.log") as process:
         _wait_for(Client(port), "/readyz", process, folder / "service.log")
         yield port

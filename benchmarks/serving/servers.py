@@ -44,7 +44,7 @@ class Server:
         return ROOT / ".venvs" / self.environment / "bin"
 
 
-_SERVE = ("{bin}/python", "-m", "service.cli", "serve", "--port", "{port}")
+_SERVE = ("{bin}/python", "-m", "service", "serve", "--port", "{port}")
 _TRUSTSERVE = (*_SERVE, "--model", "{bundle}", "--state", "{state}", "--device", "cpu")
 _UVICORN = ("{bin}/python", "-m", "uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "warning")
 _LITSERVE = ("{bin}/python", "-m", "benchmarks.peers.litserve", "{port}")

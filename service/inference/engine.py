@@ -247,7 +247,7 @@ class Engine:
         await asyncio.gather(*(old.close(GRACE_SECONDS) for old in replaced if old is not None))
         if replaced and garbage.is_settled():
             replaced.clear()
-            garbage.settle()
+            garbage.settle_anew()
         return changed
 
     async def _open_lane(self, model: Path, journal: Journal | None, shadow: bool = False) -> Lane:

@@ -189,7 +189,7 @@ def service(folder: Path, bundle: Path) -> Iterator[str]:
     """A service of its own state; its log is in the folder."""
     folder.mkdir()
     port = free_port()
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--model", str(bundle)]
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--model", str(bundle)]
     command += ["--state", str(folder / "state"), "--session-threads", "1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRUSTSERVE_")}
     with running(command, folder / "log", env={**environment, "PYTHONPATH": str(ROOT)}):

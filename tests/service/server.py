@@ -14,7 +14,7 @@ import httpx
 from tests.exposition import Series, samples
 
 ROOT = Path(__file__).parents[2]
-TRUSTSERVE = [sys.executable, "-m", "service.cli"]
+TRUSTSERVE = [sys.executable, "-m", "service"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 

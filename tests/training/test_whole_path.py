@@ -29,7 +29,7 @@ def trained_as_published(tmp_path_factory, image_folder):
 
 def ask(bundle, files):
     """Answers of `trustserve serve` to these files, over HTTP."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--model", str(bundle)]
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--model", str(bundle)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         lines = iter(process.stdout.readline, "")
