@@ -15,11 +15,10 @@ from typing import Annotated, Any, TypedDict
 import cyclopts
 import uvicorn
 from cyclopts import Parameter
-from rich.console import Console
 
-from service import garbage
+from service import garbage, malloc
 from service.app import create_app
-from service.console import answer_line, answer_table, banner, print_inspection
+from service.banner import banner
 from service.http.protocol import BoundedHttpProtocol
 from service.inference.answer import threshold_in_force
 from service.inference.batching import INFERENCE_THREAD
@@ -95,6 +94,10 @@ def predict(
         model: folder of the bundle; unset: TRUSTSERVE_MODEL, else the default of `serve`.
         json: print one JSON object a line.
     """
+    from rich.console import Console  # only here and below: `serve` draws no tables
+
+    from service.console import answer_line, answer_table
+
     settings = load_settings(**({} if model is None else {"model": model}))
     bundle = open_bundle(settings.model, execution_of(settings))
     manifest = bundle.manifest
@@ -117,6 +120,10 @@ def inspect(bundle: Path, /) -> None:
     Args:
         bundle: folder of the bundle.
     """
+    from rich.console import Console
+
+    from service.console import print_inspection
+
     settings = load_settings(model=bundle)
     opened = load_bundle(settings.model, execution_of(settings))
     differences = golden_differences(opened)
@@ -126,6 +133,7 @@ def inspect(bundle: Path, /) -> None:
 
 def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
     """Serves in this process until it is told to end; gives back why it ended by itself, if it did."""
+    malloc.share_one_arena()
     failures: list[Exception] = []
 
     def on_ready(bundle: Bundle) -> None:
@@ -217,7 +225,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SettingsError(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --host and --port"
         ) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,7 @@
-"""What the command line prints."""
+"""What `trustserve predict` and `trustserve inspect` print."""
 
 import json
-import shlex
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -12,21 +10,6 @@ from rich.text import Text
 from service.inference.bundle import Bundle
 from service.local import FileAnswer
 from trust.manifest import Manifest, Threshold
-
-
-def banner(bundle: Bundle, host: str, port: int) -> str:
-    """What an operator sees once the service answers; the last line can be run as it stands."""
-    url = f"http://{_reachable(host)}:{port}"
-    manifest = bundle.manifest
-    provider = " and ".join(sorted(set(bundle.sessions.providers.values())))
-    return "\n".join(
-        [
-            f"{manifest.name} {manifest.version} is served at {url} ({provider})",
-            f"docs: {url}/docs",
-            "try:",
-            f"  curl -F image=@{shlex.quote(_sample(bundle.path))} {url}/predict",
-        ]
-    )
 
 
 def answer_line(row: FileAnswer, manifest: Manifest) -> str:
@@ -107,18 +90,3 @@ def print_inspection(console: Console, bundle: Bundle, differences: dict[str, fl
         style = "green" if difference <= manifest.golden_tolerance else "red"
         replay.add_row(name, Text(f"{difference:.2g}", style))
     console.print(replay)
-
-
-def _reachable(host: str) -> str:
-    """An address a caller on this machine can use: a service on every interface is also on the loopback."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
-
-
-def _sample(bundle: Path) -> str:
-    """First sample of a bundle, as short as a path from here can be."""
-    samples = sorted(path for path in (bundle / "samples").glob("*") if path.is_file())
-    if not samples:
-        return "photo.jpg"
-    sample = samples[0].absolute()
-    return str(sample.relative_to(Path.cwd()) if sample.is_relative_to(Path.cwd()) else sample)

@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from starlette.types import ASGIApp
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from service import garbage
+from service import garbage, malloc
 from service.app import create_app
-from service.console import banner
+from service.banner import banner
 from service.inference.bundle import Bundle
 from service.inference.execution import available_cores
 from service.logs import configure_logging
@@ -105,6 +105,7 @@ class _Supervisor(Multiprocess):
 
 def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> ASGIApp:
     """The app of one worker; called in its process."""
+    malloc.share_one_arena()
     configure_logging(settings.log_level, settings.log_format)
     parent = multiprocessing.parent_process()
     assert parent is not None, "workers are started by the supervisor"

@@ -1,7 +1,5 @@
 """A bundle's networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
 
-import ctypes
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from threading import Lock
 
 import numpy as np
 
+from service import malloc
 from service.inference.execution import Execution
 from service.inference.network import Network, Outputs, check_network
 from service.inference.providers import CPU, HostMemory, wanted_providers
@@ -115,7 +114,7 @@ def open_sessions(
     if on_gpu:
         _tune_batch(pair, execution.max_batch, clock)
     pair.statement = _statement(choice, len(files), len(plans))
-    _give_memory_back()
+    malloc.give_back()
     return pair
 
 
@@ -151,10 +150,3 @@ def _statement(choice: Choice[SessionPair], networks: int, plans: int) -> str:
     else:
         why = "no other way was left open" if plans == 1 else "too slow here to try other ways at every start"
     return f"{who} {where}: {why}"
-
-
-def _give_memory_back() -> None:
-    """What opening and comparing freed goes back to the system: malloc would keep it, 10 MB for the small bundle."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
