@@ -5,7 +5,8 @@ Normalisation is not here: it lives in the exported graphs, which take uint8 pix
 
 import io
 import math
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from trust.plain_png import PlainPng, open_plain_png
+
 Pixels = NDArray[np.uint8]
+Opened = ImageFile | PlainPng
+"""Of either, `size` is width and height."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 LONGEST_STRIP = 16
@@ -43,7 +48,7 @@ _DECODERS: dict[bytes, type[ImageFile]] = {
     **dict.fromkeys(TiffImagePlugin.PREFIXES, TiffImagePlugin.TiffImageFile),
 }
 
-_ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+_ORIENTED = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -86,7 +91,7 @@ def preprocess(data: bytes, spec: Preprocess, max_pixels: int) -> Pixels:
     return decode_to_input(open_image(data, max_pixels), spec)
 
 
-def open_image(data: bytes, max_pixels: int) -> ImageFile:
+def open_image(data: bytes, max_pixels: int) -> Opened:
     """The image as its header describes it; its pixels are decoded when they are wanted.
 
     Raises: as `preprocess`, but for what only decoding finds out.
@@ -95,7 +100,7 @@ def open_image(data: bytes, max_pixels: int) -> ImageFile:
         raise ImageError("image is empty; send the bytes of one image")
     decoder = _decoder_of(data)
     try:
-        image = decoder(io.BytesIO(data))
+        image: Opened = open_plain_png(data) or decoder(io.BytesIO(data))
         _check_pixels(image, max_pixels)
         return image
     except (ImageError, MemoryError):
@@ -105,7 +110,7 @@ def open_image(data: bytes, max_pixels: int) -> ImageFile:
         raise _as_image_error(error) from error
 
 
-def decode_to_input(image: ImageFile, spec: Preprocess) -> Pixels:
+def decode_to_input(image: Opened, spec: Preprocess) -> Pixels:
     """Pixels of an opened image, (H, W, C) uint8; decoding happens here.
 
     Raises:
@@ -125,23 +130,37 @@ def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image
 def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
     """Pixels after the shorter side is resized and the centre cropped (timm's `center` mode), (H, W, C) uint8."""
     _, height, width = spec.input_size
-    scale = max(
-        math.floor(height / spec.crop_pct) / image.height,
-        math.floor(width / spec.crop_pct) / image.width,
-    )
-    resized = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
+    fit = _fit(image.size, (width, height), spec.crop_pct)
+    if fit.resized:
+        image = image.resize(fit.resized, _RESAMPLING[spec.interpolation], fit.kept)
+    if fit.cropped:
+        image = image.crop(fit.cropped)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
+
+
+class _Fit(NamedTuple):
+    """What images of one size go through to become the input; None stands for a step that would change nothing."""
+
+    resized: tuple[int, int] | None
+    kept: tuple[float, float, float, float] | None
+    """The part that is resized, where that is not the whole image."""
+    cropped: tuple[int, int, int, int] | None
+    """The part of the resized image."""
+
+
+# Images of one origin have few sizes.
+@lru_cache(maxsize=1024)
+def _fit(size: tuple[int, int], wanted: tuple[int, int], crop_pct: float) -> _Fit:
+    width, height = wanted
+    scale = max(math.floor(height / crop_pct) / size[1], math.floor(width / crop_pct) / size[0])
+    resized = (max(width, round(size[0] * scale)), max(height, round(size[1] * scale)))
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
     if resized[0] > LONGEST_STRIP * width or resized[1] > LONGEST_STRIP * height:
         # Only what the crop keeps is resized: a strip of 1 x 50,000,000 pixels in whole would need gigabytes.
-        x, y = image.width / resized[0], image.height / resized[1]
-        box = (left * x, top * y, (left + width) * x, (top + height) * y)
-        image = image.resize((width, height), _RESAMPLING[spec.interpolation], box)
-    else:
-        if resized != image.size:
-            image = image.resize(resized, _RESAMPLING[spec.interpolation])
-        if resized != (width, height):
-            image = image.crop((left, top, left + width, top + height))
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
+        x, y = size[0] / resized[0], size[1] / resized[1]
+        return _Fit(wanted, (left * x, top * y, (left + width) * x, (top + height) * y), None)
+    cropped = (left, top, left + width, top + height)
+    return _Fit(resized if resized != size else None, None, cropped if resized != wanted else None)
 
 
 def _decoder_of(data: bytes) -> type[ImageFile]:
@@ -151,10 +170,10 @@ def _decoder_of(data: bytes) -> type[ImageFile]:
     raise ImageError(f"not an image in a known format; wanted one of {', '.join(FORMATS)}")
 
 
-def _check_pixels(image: ImageFile, max_pixels: int) -> None:
-    pixels = image.width * image.height
-    if pixels > max_pixels:
-        raise TooManyPixels(f"image is {image.width} x {image.height} = {pixels} pixels, limit is {max_pixels}")
+def _check_pixels(image: Opened, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise TooManyPixels(f"image is {width} x {height} = {width * height} pixels, limit is {max_pixels}")
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # A small image may say that it lies in a tile of gigabytes, which is decoded whole.
         across = image.tag_v2.get(TiffImagePlugin.TILEWIDTH, 0)
@@ -163,14 +182,20 @@ def _check_pixels(image: ImageFile, max_pixels: int) -> None:
             raise TooManyPixels(f"image lies in tiles of {across} x {down} pixels, limit is {max_pixels}")
 
 
-def _decode(image: ImageFile, channels: Literal[1, 3]) -> Image.Image:
+def _decode(image: Opened, channels: Literal[1, 3]) -> Image.Image:
     try:
-        image.load()
-        return _flatten(_upright(image), "L" if channels == 1 else "RGB")
+        return _flatten(_load(image), "L" if channels == 1 else "RGB")
     except MemoryError:
         raise
     except Exception as error:
         raise _as_image_error(error) from error
+
+
+def _load(image: Opened) -> Image.Image:
+    if isinstance(image, PlainPng):
+        return image.decode() or _load(PngImageFile(io.BytesIO(image.data)))
+    image.load()
+    return _upright(image)
 
 
 def _as_image_error(error: Exception) -> ImageError:
@@ -181,7 +206,7 @@ def _as_image_error(error: Exception) -> ImageError:
 
 def _upright(image: ImageFile) -> Image.Image:
     # Pillow turns TIFF itself. Without EXIF or XMP, to look for an orientation costs more than to decode a thumbnail.
-    if not any(key in image.info for key in _ORIENTED):
+    if _ORIENTED.isdisjoint(image.info):
         return image
     try:
         turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))

@@ -36,7 +36,8 @@ class Decoder:
     def _decode(self, data: bytes, most: int) -> Pixels | None:
         try:
             image = open_image(data, self._max_pixels)
-            return decode_to_input(image, self._spec) if image.width * image.height <= most else None
+            width, height = image.size
+            return decode_to_input(image, self._spec) if width * height <= most else None
         except MemoryError:
             raise Overloaded("there is not enough memory for this image now; try again shortly") from None
         except TooManyPixels as error:
