@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-# Not frozen: one is made for every answer, and a frozen one takes several times as long to make.
-@dataclass(slots=True)
-class AnswerRecord:
-    """What is kept of one answer until its label comes."""
+# A tuple: one is made for every answer, in bulk, and a database's driver takes it as it is.
+class AnswerRecord(NamedTuple):
+    """What is kept of one answer until its label comes; the fields are the columns of the table of answers."""
 
     request_id: str
     answered_at: float

@@ -119,8 +119,8 @@ def test_answers_counted_in_bulk_are_as_each_by_itself(watch, open_one):
         )
     labels = [Label(str(i), 0) for i in range(len(answers))]
     kept, others = ([result.answer for result in journal.label(labels)] for journal in journals)
-    assert [replace(each, question_answer_estimate=0) for each in kept] == [
-        replace(each, question_answer_estimate=0) for each in others
+    assert [each._replace(question_answer_estimate=0) for each in kept] == [
+        each._replace(question_answer_estimate=0) for each in others
     ]
     assert [each.question_answer_estimate for each in kept] == pytest.approx(
         [each.question_answer_estimate for each in others]
