@@ -4,11 +4,8 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.inference.answer import Answer
 from service.journal.journal import Journal
@@ -60,7 +57,7 @@ class Fold:
             "metrics": lambda: self._metrics.observe(observations),
             "window": lambda: self._memory.add(observations, now),
             "alarms": lambda: self.show_alarms(self._alarms.observe(observations)),
-            "journal": lambda: self._record(batches, observations.question_answer),
+            "journal": lambda: self._record(batches, answers, observations),
         }
         for name, part in parts.items():
             try:
@@ -92,8 +89,9 @@ class Fold:
             raise ValueError("there are not as many request ids as answers")
         if any(len(batch.images) not in (0, len(batch.answers)) for batch in batches):
             raise ValueError("there are not as many images as answers")
-        class_index = _column(answers, "class_index", int)
-        trust, confidence = _column(answers, "trust", float), _column(answers, "confidence", float)
+        class_index = np.array([answer.class_index for answer in answers])
+        trust = np.array([answer.trust for answer in answers])
+        confidence = np.array([answer.confidence for answer in answers])
         for name, values in {"trust": trust, "confidence": confidence}.items():
             if not ((values >= 0) & (values <= 1)).all():
                 raise ValueError(f"{name} of an answer is not in [0, 1]")
@@ -103,49 +101,45 @@ class Fold:
         return Observations(
             at=np.repeat([batch.at for batch in batches], lengths),
             class_index=np.minimum(class_index, self._last_row),
-            trusted=_column(answers, "trusted", bool),
+            trusted=np.array([answer.trusted for answer in answers]),
             trust=trust,
             confidence=confidence,
             question_answer=question_answer_trust(confidence, trust, subject.reward, subject.penalty),
             p_value=_p_values(subject.novelty, [answer.novelty for answer in answers]),
-            image_p_value=_p_values(subject.image_novelty, self._image_novelties(batches)),
+            image_p_value=self._image_p_values(batches, lengths),
         )
 
-    def _image_novelties(self, batches: Sequence[Batch]) -> list[float | None]:
-        """By their pixels alone, of the images that came with their answers."""
-        clean = self._subject.manifest.image_statistics
+    def _image_p_values(self, batches: Sequence[Batch], lengths: Sequence[int]) -> Floats:
+        """By their pixels alone, of the images that came with their answers; NaN where none came."""
+        clean, reference = self._subject.manifest.image_statistics, self._subject.image_novelty
+        p_values = np.full(sum(lengths), math.nan)
         images = [image for batch in batches for image in batch.images]
-        found: list[float] = []
-        if clean is not None:
-            for start in range(0, len(images), IMAGES_AT_ONCE):
-                found += image_novelty(clean, np.stack(images[start : start + IMAGES_AT_ONCE])).tolist()
-        novelty = iter(found)
-        return [next(novelty) if batch.images else None for batch in batches for _ in batch.answers]
+        if images and clean is not None and reference is not None:
+            starts = range(0, len(images), IMAGES_AT_ONCE)
+            found = [image_novelty(clean, np.array(images[start : start + IMAGES_AT_ONCE])) for start in starts]
+            came = np.repeat([len(batch.images) > 0 for batch in batches], lengths)
+            p_values[came] = reference.p_values(np.concatenate(found))
+        return p_values
 
-    def _record(self, batches: Sequence[Batch], estimates: Floats) -> None:
+    def _record(self, batches: Sequence[Batch], answers: Sequence[Answer], observations: Observations) -> None:
         if self._journal is not None:
-            model, version = self._subject.manifest.name, self._subject.manifest.version
-            estimate = iter(estimates.tolist())
-            self._journal.record(
-                *(
-                    AnswerRecord(
-                        request_id=request_id,
-                        answered_at=batch.at,
-                        model=model,
-                        version=version,
-                        class_index=answer.class_index,
-                        confidence=answer.confidence,
-                        trust=answer.trust,
-                        threshold=answer.threshold,
-                        trusted=answer.trusted,
-                        question_answer_estimate=next(estimate),
-                        head_inputs=answer.head_inputs.tobytes(),
-                        novelty=answer.novelty,
-                    )
-                    for batch in batches
-                    for request_id, answer in zip(batch.request_ids, batch.answers, strict=True)
-                )
+            manifest = self._subject.manifest
+            # In the order of the record's fields.
+            columns = (
+                itertools.chain.from_iterable(batch.request_ids for batch in batches),
+                observations.at.tolist(),
+                itertools.repeat(manifest.name, len(answers)),
+                itertools.repeat(manifest.version, len(answers)),
+                [answer.class_index for answer in answers],
+                observations.confidence.tolist(),
+                observations.trust.tolist(),
+                [answer.threshold for answer in answers],
+                observations.trusted.tolist(),
+                observations.question_answer.tolist(),
+                [answer.head_inputs.tobytes() for answer in answers],
+                [answer.novelty for answer in answers],
             )
+            self._journal.record(*map(AnswerRecord._make, zip(*columns, strict=True)))
 
 
 def _p_values(reference: NoveltyReference | None, novelties: Sequence[float | None]) -> Floats:
@@ -153,10 +147,6 @@ def _p_values(reference: NoveltyReference | None, novelties: Sequence[float | No
     p_values = np.full(len(novelties), math.nan)
     if reference is not None:
         # None is an answer without a novelty, not a number one beyond all others.
-        measured = np.fromiter((novelty is not None for novelty in novelties), bool, len(novelties))
+        measured = [novelty is not None for novelty in novelties]
         p_values[measured] = reference.p_values([novelty for novelty in novelties if novelty is not None])
     return p_values
-
-
-def _column(answers: Sequence[Answer], name: str, kind: type) -> NDArray[Any]:
-    return np.fromiter(map(attrgetter(name), answers), kind, len(answers))
