@@ -63,7 +63,7 @@ class Live:
 
         Args:
             request_ids, answers: (N,) each, in the same order; not changed afterwards.
-            images: (N,) what was answered, (H, W, C) each; without them nothing is known of the pixels alone.
+            images: (N,) what was answered, (H, W, C) each and of one size; without them nothing is known of the pixels.
         """
         self._intake.add(Batch(self._clock(), request_ids, answers, images if self._subject.image_novelty else ()))
 

@@ -113,9 +113,11 @@ class Window:
         oldest, so that what is kept stays bounded whatever the clock does.
         """
         finest = observations.at // SHORTEST_SECONDS
-        for number in np.unique(finest):
-            chosen = finest == number
-            addend = Sums.of(self._classes, Observations(*(column[chosen] for column in observations))).values
+        numbers = sorted(set(finest.tolist()))
+        for number in numbers:
+            # Nearly always there is one, and all are in it.
+            some = observations if len(numbers) == 1 else _chosen(observations, finest == number)
+            addend = Sums.of(self._classes, some).values
             for seconds, ring in self._rings.items():
                 bucket = int(number * SHORTEST_SECONDS // seconds)
                 ring[bucket] = ring[bucket] + addend if bucket in ring else addend.copy()
@@ -168,6 +170,10 @@ class Window:
                 raise ValueError(f"buckets of {seconds} s hold a value that is not a number")
             window._rings[seconds] = dict(zip(numbers.tolist(), values, strict=True))
         return window
+
+
+def _chosen(observations: Observations, which: NDArray[np.bool_]) -> Observations:
+    return Observations(*(column[which] for column in observations))
 
 
 def _bins(values: Floats) -> NDArray[np.intp]:
