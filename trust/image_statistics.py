@@ -8,7 +8,7 @@ and blur multiply. Mahalanobis, "On the generalised distance in statistics", 193
 """
 
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,29 +83,33 @@ def image_statistics(pixels: Pixels) -> Floats:
     >>> image_statistics(checkers)[0, 1:4].tolist()    # every neighbour is the opposite; across lies the same again
     [1.0, 1.0, 2.0]
     """
-    values = _with_neighbours(pixels)  # (4, N, C h w)
-    here, below, right, across = values
-    # All that is averaged in one array, and one product that averages: a third of the time of one by one.
-    averaged = np.empty((6, *here.shape), np.float32)
-    averaged[0] = here
-    channels = _means(averaged[0].reshape(len(here) * pixels.shape[3], -1)).reshape(len(here), -1)  # (N, C)
-    averaged[0] -= channels.mean(axis=1, keepdims=True)
-    np.square(averaged[0], out=averaged[0])
-    # In bytes as long as they suffice: a pass over them takes a fraction of one over floats.
-    averaged[1:3] = np.maximum(values[1:3], here) - np.minimum(values[1:3], here)
-    averaged[3] = np.abs(np.add(here, across, dtype=np.int16) - np.add(below, right, dtype=np.int16))
-    averaged[4] = (here <= DARK) * np.uint8(255)
-    averaged[5] = (here >= BRIGHT) * np.uint8(255)
-    means = _means(averaged)  # (6, N)
-    np.sqrt(means[0], out=means[0])
-    return np.vstack([means, here.min(axis=1), here.max(axis=1), channels.T]).T.astype(float) * _GREY_LEVEL
+    here, below, right, across = _with_neighbours(pixels)  # (N, C h w) each
+    channels = _mean(here.reshape(len(here) * pixels.shape[3], -1)).reshape(len(here), -1)  # (N, C)
+    steps_across = np.add(here, across, dtype=np.int16) - np.add(below, right, dtype=np.int16)
+    columns = [
+        np.sqrt(_mean(np.square(here - channels.mean(axis=1, keepdims=True)))),
+        _mean(_distance(here, below)),
+        _mean(_distance(here, right)),
+        _mean(np.abs(steps_across, out=steps_across)),
+        255 * _mean(here <= DARK),
+        255 * _mean(here >= BRIGHT),
+        here.min(axis=1),
+        here.max(axis=1),
+    ]
+    return np.vstack([*columns, channels.T]).T.astype(float) * _GREY_LEVEL
 
 
-def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Along the last axis; of whole numbers with sums below 2^24, as all but the squares are, without rounding."""
-    length = values.shape[-1]
-    means: NDArray[np.float32] = values @ np.ones(length, np.float32) / np.float32(length)
-    return means
+def _distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """|one - other|, in bytes: passes over bytes take a fraction of those over wider numbers."""
+    larger = np.maximum(one, other)
+    return np.subtract(larger, np.minimum(one, other), out=larger)
+
+
+def _mean(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Along the second axis, as a product, which takes half the time; of whole numbers with sums below 2^24 exact."""
+    length = values.shape[1]
+    mean: NDArray[np.float32] = values.astype(np.float32, copy=False) @ np.ones(length, np.float32) / np.float32(length)
+    return mean
 
 
 def _with_neighbours(pixels: Pixels) -> NDArray[np.uint8]:

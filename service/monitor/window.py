@@ -116,7 +116,8 @@ class Window:
         numbers = sorted(set(finest.tolist()))
         for number in numbers:
             # Nearly always there is one, and all are in it.
-            some = observations if len(numbers) == 1 else _chosen(observations, finest == number)
+            chosen = slice(None) if len(numbers) == 1 else finest == number
+            some = Observations._make(column[chosen] for column in observations)
             addend = Sums.of(self._classes, some).values
             for seconds, ring in self._rings.items():
                 bucket = int(number * SHORTEST_SECONDS // seconds)
@@ -170,10 +171,6 @@ class Window:
                 raise ValueError(f"buckets of {seconds} s hold a value that is not a number")
             window._rings[seconds] = dict(zip(numbers.tolist(), values, strict=True))
         return window
-
-
-def _chosen(observations: Observations, which: NDArray[np.bool_]) -> Observations:
-    return Observations(*(column[which] for column in observations))
 
 
 def _bins(values: Floats) -> NDArray[np.intp]:
