@@ -1,6 +1,8 @@
 """What Metrics shows of labels, reference, alarms, drift and journal, against arithmetic."""
 
+import asyncio
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 from scipy.stats import ks_2samp, wasserstein_distance
 
+from service.errors import Overloaded
 from service.inference.bundle import open_bundle
 from service.monitor.labelled_metrics import LabelledAnswer
 from service.monitor.metrics import Metrics
@@ -312,3 +315,21 @@ def test_journal_counters_follow_the_journals_own_counts(process, scrape):
     assert found[series("trust_journal_written_total")] == 5
     assert found[series("trust_journal_dropped_total", reason="disk_full")] == 2
     assert found[series("trust_journal_up")] == 0
+
+
+def test_requests_are_timed_however_they_end_and_only_errors_are_counted(process, scrape):
+    # A caller that goes away is no error of the service's.
+    for end in (None, Overloaded("full"), RuntimeError("our bug"), asyncio.CancelledError()):
+        with suppress(Overloaded, RuntimeError, asyncio.CancelledError), process.request():
+            if end is not None:
+                raise end
+    process.fold()
+    found = scrape()
+    assert found[series("trust_request_seconds_count")] == 4
+    counted = {dict(labels)["reason"]: value for (name, labels), value in found.items() if name == "trust_errors_total"}
+    assert {reason: value for reason, value in counted.items() if value} == {"overloaded": 1, "internal": 1}
+
+
+def test_error_of_a_request_goes_on_to_its_caller(process):
+    with pytest.raises(Overloaded), process.request():
+        raise Overloaded("full")
