@@ -18,9 +18,11 @@ class Cycle:
 @pytest.fixture(autouse=True)
 def nothing_spared():
     """The collector as other tests want it."""
+    thresholds = gc.get_threshold()
     gc.unfreeze()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_nothing_is_collected_while_imports_run_but_afterwards():
@@ -45,3 +47,11 @@ def test_what_was_replaced_is_collected_though_it_was_spared():
     garbage.settle_anew()
     assert seen() is None
     assert garbage.is_settled()
+
+
+def test_what_requests_leave_is_collected_in_the_end():
+    garbage.settle()
+    left = weakref.ref(Cycle())
+    kept = [Cycle() for _ in range(2 * garbage.OBJECTS)]
+    assert left() is None
+    assert len(kept) == 2 * garbage.OBJECTS
