@@ -60,8 +60,8 @@ class Novelty(nn.Module):
         white = features @ self.whitening  # (N, D)
         # |a - b|^2 multiplied out: with many classes (N, K, D) would not fit.
         to_means = (white**2).sum(1, keepdim=True) - 2 * white @ self.means.T + (self.means**2).sum(1)
-        of_input = (((statistics - self.input_mean) @ self.input_whitening) ** 2).sum(1)
-        return torch.stack([to_means.amin(1), of_input], 1).clamp(min=1e-3).log()
+        of_input = (((statistics - self.input_mean) @ self.input_whitening) ** 2).sum(1, keepdim=True)
+        return torch.cat([to_means.amin(1, keepdim=True), of_input], 1).clamp(min=1e-3).log()
 
 
 def input_statistics(images: Tensor) -> Tensor:
@@ -70,22 +70,24 @@ def input_statistics(images: Tensor) -> Tensor:
     Mean, standard deviation, mean absolute gradient in x and y, mean absolute Laplacian, share of nearly black and
     nearly white pixels, darkest and brightest pixel.
     """
-    grey = images.mean(1)
+    # In the exported graph the mean of one channel would be an operation, and a dear one.
+    grey = images.mean(1) if images.shape[1] > 1 else images.squeeze(1)  # (N, H, W)
     down, right = grey[:, 1:] - grey[:, :-1], grey[:, :, 1:] - grey[:, :, :-1]
     laplacian = (down[:, 1:] - down[:, :-1])[:, :, 1:-1] + (right[:, :, 1:] - right[:, :, :-1])[:, 1:-1]
     flat = grey.flatten(1)
-    mean = flat.mean(1)
-    return torch.stack(
+    mean = _mean(flat)
+    centred = flat - mean
+    return torch.cat(
         [
             mean,
-            (((flat - mean[:, None]) ** 2).mean(1) + 1e-12).sqrt(),
-            down.abs().mean((1, 2)),
-            right.abs().mean((1, 2)),
-            laplacian.abs().mean((1, 2)),
-            (flat < 0.02).float().mean(1),
-            (flat > 0.95).float().mean(1),
-            flat.amin(1),
-            flat.amax(1),
+            (_mean(centred * centred) + 1e-12).sqrt(),
+            _mean(down.abs()),
+            _mean(right.abs()),
+            _mean(laplacian.abs()),
+            _mean((flat < 0.02).float()),
+            _mean((flat > 0.95).float()),
+            flat.amin(1, keepdim=True),
+            flat.amax(1, keepdim=True),
         ],
         1,
     )
@@ -148,3 +150,7 @@ def shrunken_whitening(centred: NDArray[np.floating], least_scale: float = 1e-6)
     covariance, _ = ledoit_wolf(centred / scale, assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
     return (vectors / np.sqrt(values + 1e-6)) / scale[:, None]
+
+
+def _mean(of_pixels: Tensor) -> Tensor:
+    return of_pixels.flatten(1).mean(1, keepdim=True)

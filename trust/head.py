@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trust.posthoc import POSTHOC_SCORES, PostHocScore, p_norm_max_logit
+from trust.posthoc import POSTHOC_SCORES, PostHocScore, energy, p_norm_max_logit
 
 Floats = NDArray[np.float64]
 TrustInput = (
@@ -137,21 +137,22 @@ def logit_of_inputs(head: TrustHead, inputs: ArrayLike, novelty: ArrayLike | Non
 
 def trust_inputs(head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
     """The head's inputs as columns, (N, len(head.inputs))."""
-    return np.stack([_input(name, head, outputs) for name in head.inputs], axis=1)
+    return np.array([_input(name, head, outputs) for name in head.inputs], float).T.copy()
 
 
-def _input(name: TrustInput, head: TrustHead, outputs: Mapping[str, ArrayLike]) -> Floats:
+def _input(name: TrustInput, head: TrustHead, outputs: Mapping[str, ArrayLike]) -> ArrayLike:
     if name == "oracle_logit":
-        return np.asarray(outputs["oracle_logit"], float)
-    logits = np.asarray(outputs["logits"], float)
+        return outputs["oracle_logit"]
+    logits = np.asarray(outputs["logits"])
     if name == "own_log_odds":
         return log_odds(outputs["oracle_class_logits"], logits.argmax(1))
+    if name == "confidence_log_odds":
+        return log_odds(logits, logits.argmax(1))
+    if name == "scaled_confidence_log_odds":
+        return log_odds(logits.astype(float) / head.temperature, logits.argmax(1))
     if name == "p_norm_max_logit":
         assert head.norm_order is not None
         return p_norm_max_logit(logits, head.norm_order)
-    if name == "confidence_log_odds" or name == "scaled_confidence_log_odds":
-        scale = head.temperature if name == "scaled_confidence_log_odds" else 1.0
-        return log_odds(logits / scale, logits.argmax(1))
     return POSTHOC_SCORES[name](logits)
 
 
@@ -182,9 +183,7 @@ def log_odds(logits: ArrayLike, class_index: ArrayLike) -> Floats:
     chosen = (np.arange(len(rest)), np.asarray(class_index, int))
     own = rest[chosen]
     rest[chosen] = -np.inf
-    peak = rest.max(axis=1)
-    others = peak + np.log(np.exp(rest - peak[:, None]).sum(axis=1))
-    return np.asarray(np.clip(own - others, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
+    return np.asarray((own - energy(rest)).clip(-LOG_ODDS_LIMIT, LOG_ODDS_LIMIT))
 
 
 def decide(trust: ArrayLike, threshold: ArrayLike) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from trust.manifest import Threshold
 from trust.preprocess import Pixels
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the service says about one image."""
 
     class_index: int
@@ -53,4 +52,4 @@ def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels])
     novelty = outputs["novelty"].tolist() if "novelty" in outputs else [None] * len(predicted)
     columns = (predicted, confidence, trust, limits, decide(trust, limits))
     rows = zip(*(column.tolist() for column in columns), probabilities, novelty, inputs.astype(np.float32), strict=True)
-    return [Answer(*row) for row in rows]
+    return [Answer._make(row) for row in rows]

@@ -46,6 +46,24 @@ def test_input_statistics_of_a_white_dot_on_black():
     assert statistics == pytest.approx([mean, deviation, gradient, gradient, laplacian, share, mean, 0, 1], abs=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (3, 3, 20, 31)], ids=["grey", "colour"])
+def test_input_statistics_are_those_that_numpy_works_out(shape):
+    images = np.random.default_rng(3).integers(0, 256, shape) / 255
+    images[0, :, :7] = 0
+    images[1, :, 3:] = 1
+    grey = images.mean(1)
+    centre = grey[:, 1:-1, 1:-1]
+    around = grey[:, 2:, 1:-1] + grey[:, :-2, 1:-1] + grey[:, 1:-1, 2:] + grey[:, 1:-1, :-2]
+    of_pixels = [
+        *(grey, np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=2)), np.abs(around - 4 * centre)),
+        *(grey < 0.02, grey > 0.95),
+    ]
+    mean, *others = (values.mean((1, 2)) for values in of_pixels)
+    wanted = np.stack([mean, grey.std((1, 2)), *others, grey.min((1, 2)), grey.max((1, 2))], axis=1)
+    found = input_statistics(torch.from_numpy(images).float()).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6)
+
+
 def test_novelty_is_about_zero_on_clean_images_and_high_on_others():
     draw = np.random.default_rng(1)
     store = draw.normal(100, 20, (600, 8, 8, 1)).clip(0, 255).astype(np.uint8)
