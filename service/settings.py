@@ -40,7 +40,12 @@ class Settings(BaseSettings):
         "timed at start",
     )
     tensorrt_fp16: bool = Field(False, description="let TensorRT compute in 16 bits")
-    max_batch: int = Field(32, ge=1, description="most images in one batch; on a GPU, where fewer do as well, fewer")
+    max_batch: int = Field(
+        32,
+        ge=1,
+        description="most images in one batch; fewer where more gain nothing (GPU) or take over a quarter of a second "
+        "(CPU)",
+    )
     batch_wait_seconds: float = Field(
         0.0, ge=0, le=10, description="how long a batch waits for company; 0: only while the one before it runs"
     )

@@ -12,10 +12,12 @@ from threading import Lock
 import numpy as np
 
 from service import malloc
+from service.inference.batch_size import batch_in_time, largest_batch
 from service.inference.execution import Execution
 from service.inference.network import Network, Outputs, check_network
 from service.inference.providers import CPU, HostMemory, wanted_providers
-from service.inference.tuning import Choice, Clock, Plan, choose_plan, largest_batch, possible_plans
+from service.inference.timing import Clock, seconds_of
+from service.inference.tuning import Choice, Plan, choose_plan, possible_plans
 from trust.manifest import CLASSIFIER, ORACLE, Manifest, read_file
 from trust.preprocess import Pixels
 
@@ -113,6 +115,8 @@ def open_sessions(
     pair = choice.networks
     if on_gpu:
         _tune_batch(pair, execution.max_batch, clock)
+    else:
+        pair.largest_batch = batch_in_time(choice.alone or seconds_of(pair, 1, clock), execution.max_batch)
     pair.statement = _statement(choice, len(files), len(plans))
     malloc.give_back()
     return pair
@@ -142,11 +146,11 @@ def _statement(choice: Choice[SessionPair], networks: int, plans: int) -> str:
     way = "at the same time" if plan.parallel else "one after the other"
     who = "the classifier runs alone" if networks == 1 else f"classifier and oracle run {way}"
     if choice.networks.on_gpu:
-        where = f"on the GPU in batches of up to {choice.networks.largest_batch}"
+        where = "on the GPU"
     else:
         where = f"with {plan.threads} CPU thread{'s' if plan.threads > 1 else ''}{' each' if networks > 1 else ''}"
     if choice.compared > 1:
         why = f"the fastest of {choice.compared} ways, timed in {choice.seconds:.2f} s"
     else:
         why = "no other way was left open" if plans == 1 else "too slow here to try other ways at every start"
-    return f"{who} {where}: {why}"
+    return f"{who} {where} in batches of up to {choice.networks.largest_batch}: {why}"

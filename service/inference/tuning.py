@@ -6,24 +6,19 @@ its two times, so 10 % lost on single images must be made up by more than 10 % w
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from service.inference.execution import Execution
-
-Clock = Callable[[], float]
+from service.inference.timing import WORTH, Clock, Timed, seconds_of
 
 BUDGET_SECONDS = 0.8
 """For opening and timing further ways; a network that needs longer runs in the first, which suits any."""
-WORTH = 1.05
-"""How many times better a later way, or a larger batch, must be: less is noise."""
 _LEAST_RUNS = 6
 """Of one image, to compare two ways: each is warmed up and timed twice."""
-_REPEATS = 10
-_REPEAT_SECONDS = 0.01
-_BATCH_SECONDS = 0.01
+_MANY_SECONDS = 0.01
 """How long one batch of many may take: for slow networks the batch timed is smaller than the largest served."""
 
 
@@ -35,15 +30,6 @@ class Plan:
     """CPU threads of each network."""
     parallel: bool
     """Both at once, or one after the other."""
-
-
-class Timed(Protocol):
-    """Networks that can be timed."""
-
-    def run_blank(self, images: int) -> object:
-        """Runs one batch of so many images."""
-
-    def close(self) -> None: ...
 
 
 T = TypeVar("T", bound=Timed)
@@ -60,6 +46,8 @@ class Choice(Generic[T]):
     """Ways that were timed; 1: nothing was left open, or no time for others."""
     seconds: float
     """What comparing took."""
+    alone: float | None
+    """Seconds of one image; None: nothing was timed."""
 
 
 def possible_plans(execution: Execution, networks: int, on_gpu: bool) -> list[Plan]:
@@ -90,74 +78,40 @@ def choose_plan(
     best, best_plan = open_networks(plans[0]), plans[0]
     opening = clock() - started
     if len(plans) == 1:
-        return Choice(best, best_plan, 1, 0.0)
+        return Choice(best, best_plan, 1, 0.0, None)
     compared_from = clock()
     best.run_blank(1)
-    if _LEAST_RUNS * (clock() - compared_from) > BUDGET_SECONDS:
-        return Choice(best, best_plan, 1, clock() - compared_from)
-    best_cost = _cost(best, max_batch, clock)
+    if _LEAST_RUNS * (first := clock() - compared_from) > BUDGET_SECONDS:
+        return Choice(best, best_plan, 1, first, first)
+    best_times = _times(best, max_batch, clock)
     compared = 1
     for before, plan in pairwise(plans):
         next_seconds = (clock() - compared_from) / compared + (opening if plan.threads != before.threads else 0.0)
         if clock() - compared_from + next_seconds > BUDGET_SECONDS:
             break
         other = open_networks(plan)
-        cost = _cost(other, max_batch, clock)
+        times = _times(other, max_batch, clock)
         compared += 1
-        if cost * WORTH < best_cost:
-            best, best_plan, best_cost, other = other, plan, cost, best
+        if times.cost * WORTH < best_times.cost:
+            best, best_plan, best_times, other = other, plan, times, best
         other.close()
-    return Choice(best, best_plan, compared, clock() - compared_from)
+    return Choice(best, best_plan, compared, clock() - compared_from, best_times.alone)
 
 
-def largest_batch(networks: Timed, max_batch: int, clock: Clock = time.perf_counter) -> int:
-    """The batch up to which images/s still grow; on a GPU more of them only wait longer, or exhaust its memory.
+@dataclass(frozen=True)
+class _Times:
+    """Seconds that an image takes."""
 
-    >>> class Saturated:                       # 1 ms for up to 8 images at once
-    ...     now = 0.0
-    ...     def run_blank(self, images):
-    ...         self.now += 0.001 * max(1, images / 8)
-    ...     def close(self): ...
-    >>> networks = Saturated()
-    >>> largest_batch(networks, 128, clock=lambda: networks.now)
-    8
-    """
-    best, best_rate = 1, 0.0
-    for images in _doubling(max_batch):
-        try:
-            rate = images / _seconds(networks, images, clock)
-        except Exception:  # noqa: BLE001 - onnxruntime has no class of its own for memory that is exhausted
-            break
-        if rate < best_rate * WORTH:
-            break
-        best, best_rate = images, rate
-    return best
+    alone: float
+    among_many: float
+
+    @property
+    def cost(self) -> float:
+        """Their geometric mean."""
+        return math.sqrt(self.alone * self.among_many)
 
 
-def _cost(networks: Timed, max_batch: int, clock: Clock) -> float:
-    """Geometric mean of the seconds that an image takes alone and in a batch of many."""
-    alone = _seconds(networks, 1, clock)
-    images = min(max_batch, max(1, int(_BATCH_SECONDS / alone)))
-    among_many = _seconds(networks, images, clock) / images if images > 1 else alone
-    return math.sqrt(alone * among_many)
-
-
-def _seconds(networks: Timed, images: int, clock: Clock) -> float:
-    """What a batch takes at its best: whatever else runs here can only make it slower. The first run warms up."""
-    networks.run_blank(images)
-    times: list[float] = []
-    while len(times) < 2 or (len(times) < _REPEATS and sum(times) < _REPEAT_SECONDS):
-        started = clock()
-        networks.run_blank(images)
-        times.append(clock() - started)
-    # No clock is finer than this; a fake one may stand still.
-    return max(min(times), 1e-9)
-
-
-def _doubling(limit: int) -> Iterator[int]:
-    """1, 2, 4, ... and the limit itself."""
-    images = 1
-    while images < limit:
-        yield images
-        images *= 2
-    yield limit
+def _times(networks: Timed, max_batch: int, clock: Clock) -> _Times:
+    alone = seconds_of(networks, 1, clock)
+    images = min(max_batch, max(1, int(_MANY_SECONDS / alone)))
+    return _Times(alone, seconds_of(networks, images, clock) / images if images > 1 else alone)

@@ -1,5 +1,7 @@
 """Both networks on one batch: the same outputs whichever way they run."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -99,12 +101,31 @@ def test_failing_classifier_waits_for_the_oracle_and_raises(open_tiny, monkeypat
 
 
 def test_what_was_chosen_is_said_in_one_sentence(open_tiny):
-    wanted = "classifier and oracle run one after the other with 2 CPU threads each: no other way was left open"
-    assert open_tiny(networks="in_turn", threads=2).statement == wanted
+    assert open_tiny(networks="in_turn", threads=2, max_batch=1).statement == (
+        "classifier and oracle run one after the other with 2 CPU threads each in batches of up to 1: "
+        "no other way was left open"
+    )
 
 
 def test_measured_choice_says_how_many_ways_were_compared(open_tiny):
-    assert "with 1 CPU thread each: the fastest of 2 ways, timed in" in open_tiny(threads=1).statement
+    assert "in batches of up to 1: the fastest of 2 ways, timed in" in open_tiny(threads=1, max_batch=1).statement
+
+
+@pytest.mark.parametrize(
+    ("networks", "seconds", "largest"),
+    [("in_turn", 0.1, 2), ("auto", 0.1, 2), ("auto", 0.2, 1), ("auto", 0.001, 9)],
+    ids=["nothing-to-compare", "compared", "too-slow-to-compare", "fast"],
+)
+def test_slow_networks_run_so_many_images_at_once_as_they_answer_in_a_quarter_of_a_second(
+    tiny_bundle, networks, seconds, largest
+):
+    # Whatever is timed takes this long.
+    clock = itertools.count(step=seconds).__next__
+    execution = Execution(device="cpu", threads=1, networks=networks, max_batch=9)
+    pair = open_sessions(tiny_bundle, read_manifest(tiny_bundle), execution, clock)
+    assert pair.largest_batch == largest
+    check_outputs(pair.run(list(IMAGES)))
+    pair.close()
 
 
 def test_workers_share_the_cores():

@@ -3,7 +3,7 @@
 import pytest
 
 from service.inference.execution import Execution
-from service.inference.tuning import Plan, choose_plan, largest_batch, possible_plans
+from service.inference.tuning import Plan, choose_plan, possible_plans
 
 PARALLEL, IN_TURN, IN_TURN_ON_TWO = Plan(1, True), Plan(1, False), Plan(2, False)
 PLANS = [PARALLEL, IN_TURN, IN_TURN_ON_TWO]
@@ -118,30 +118,3 @@ def test_networks_that_take_long_to_open_are_opened_once():
 def test_comparing_slow_networks_stays_below_a_second():
     machine = Machine(dict.fromkeys(PLANS, (0.05, 0.05)), opening=0.1)
     assert 0.3 < machine.choose().seconds < 1.0
-
-
-class Gpu:
-    """Does `units` images at once in a millisecond and has memory for `room`."""
-
-    def __init__(self, units, room):
-        self.now = 0.0
-        self.units, self.room = units, room
-
-    def run_blank(self, images):
-        if images > self.room:
-            raise MemoryError("out of memory")
-        self.now += 0.001 * max(1.0, images / self.units)
-
-
-@pytest.mark.parametrize(
-    ("gpu", "limit", "largest"),
-    [
-        (Gpu(units=1000, room=1000), 48, 48),
-        (Gpu(units=1000, room=20), 128, 16),
-        (Gpu(units=4, room=1000), 128, 4),
-        (Gpu(units=1, room=0), 128, 1),
-    ],
-    ids=["all-that-is-allowed", "all-that-fits", "all-that-pays", "none-fits"],
-)
-def test_batch_on_a_gpu_is_as_large_as(gpu, limit, largest):
-    assert largest_batch(gpu, limit, clock=lambda: gpu.now) == largest
