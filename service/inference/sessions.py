@@ -111,7 +111,7 @@ def open_sessions(
 
     on_gpu = wanted_providers(execution) != [CPU] and networks(execution.threads or 1)[CLASSIFIER].on_gpu
     plans = possible_plans(execution, len(files), on_gpu)
-    choice = choose_plan(plans, open_pair, execution.max_batch, clock)
+    choice = choose_plan(plans, open_pair, execution.max_batch, execution.cores, clock)
     pair = choice.networks
     if on_gpu:
         _tune_batch(pair, execution.max_batch, clock)

@@ -1,7 +1,8 @@
 """How the networks of a bundle run best here, found by a short measurement when it opens.
 
 Each way is timed on one image and on a batch of many. Both count alike: the best way has the smallest geometric mean of
-its two times, so 10 % lost on single images must be made up by more than 10 % won on batches.
+its two costs, so 10 % lost on single images must be made up by more than 10 % won on batches. The networks do not have
+the cores for themselves: a batch costs no less than its share of all that the cores have to do for its answers.
 """
 
 import math
@@ -12,10 +13,14 @@ from itertools import pairwise
 from typing import Generic, TypeVar
 
 from service.inference.execution import Execution
-from service.inference.timing import WORTH, Clock, Timed, seconds_of
+from service.inference.timing import WORTH, Clock, Timed, seconds_after_pause, seconds_of
 
 BUDGET_SECONDS = 0.8
 """For opening and timing further ways; a network that needs longer runs in the first, which suits any."""
+REQUEST_SECONDS = 0.00025
+"""Of a core that an answer takes beside its networks: receiving, decoding, sending."""
+WAKE_SECONDS = 0.00015
+"""What a single image waits for other threads to be woken, beyond what the comparison sees: there, little else runs."""
 _LEAST_RUNS = 6
 """Of one image, to compare two ways: each is warmed up and timed twice."""
 _MANY_SECONDS = 0.01
@@ -64,7 +69,7 @@ def possible_plans(execution: Execution, networks: int, on_gpu: bool) -> list[Pl
 
 
 def choose_plan(
-    plans: list[Plan], open_networks: Open[T], max_batch: int, clock: Clock = time.perf_counter
+    plans: list[Plan], open_networks: Open[T], max_batch: int, cores: int, clock: Clock = time.perf_counter
 ) -> Choice[T]:
     """Opens and times one way after the other, within the budget; the networks of all but the best are closed.
 
@@ -72,6 +77,7 @@ def choose_plan(
         plans: at least one; the first is taken where no time is left to compare.
         open_networks: called once a plan; those of equal threads may share what they open.
         max_batch: most images in one batch.
+        cores: that the networks share with all else that an answer takes.
         clock: seconds.
     """
     started = clock()
@@ -84,6 +90,7 @@ def choose_plan(
     if _LEAST_RUNS * (first := clock() - compared_from) > BUDGET_SECONDS:
         return Choice(best, best_plan, 1, first, first)
     best_times = _times(best, max_batch, clock)
+    best_cost = _cost(best_plan, best_times, cores)
     compared = 1
     for before, plan in pairwise(plans):
         next_seconds = (clock() - compared_from) / compared + (opening if plan.threads != before.threads else 0.0)
@@ -92,7 +99,8 @@ def choose_plan(
         other = open_networks(plan)
         times = _times(other, max_batch, clock)
         compared += 1
-        if times.cost * WORTH < best_times.cost:
+        if (cost := _cost(plan, times, cores)) * WORTH < best_cost:
+            best_cost = cost
             best, best_plan, best_times, other = other, plan, times, best
         other.close()
     return Choice(best, best_plan, compared, clock() - compared_from, best_times.alone)
@@ -105,13 +113,16 @@ class _Times:
     alone: float
     among_many: float
 
-    @property
-    def cost(self) -> float:
-        """Their geometric mean."""
-        return math.sqrt(self.alone * self.among_many)
+
+def _cost(plan: Plan, times: _Times, cores: int) -> float:
+    """Geometric mean of what an image costs alone and among many, in seconds."""
+    threads = plan.threads * (2 if plan.parallel else 1)
+    alone = times.alone + (WAKE_SECONDS if threads > 1 else 0.0)
+    of_all_cores = (threads * times.among_many + REQUEST_SECONDS) / cores
+    return math.sqrt(alone * max(times.among_many, of_all_cores))
 
 
 def _times(networks: Timed, max_batch: int, clock: Clock) -> _Times:
-    alone = seconds_of(networks, 1, clock)
+    alone = seconds_after_pause(networks, clock)
     images = min(max_batch, max(1, int(_MANY_SECONDS / alone)))
     return _Times(alone, seconds_of(networks, images, clock) / images if images > 1 else alone)

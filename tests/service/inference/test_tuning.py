@@ -22,8 +22,8 @@ class Machine:
         self.opened.append(plan)
         return FakeNetworks(self, plan)
 
-    def choose(self, plans=PLANS, max_batch=32):
-        return choose_plan(plans, self.open, max_batch, clock=lambda: self.now)
+    def choose(self, plans=PLANS, max_batch=32, cores=64):
+        return choose_plan(plans, self.open, max_batch, cores, clock=lambda: self.now)
 
 
 class FakeNetworks:
@@ -81,17 +81,30 @@ def test_fastest_plan_is_chosen_and_the_others_are_closed():
 
 
 def test_single_images_and_batches_count_alike():
-    # Alone half as fast, in batches of many three times as fast: sqrt(2 / 3) < 1.
-    machine = Machine({PARALLEL: (0.0001, 0.00009), IN_TURN: (0.0002, 0.00003)})
-    assert machine.choose([PARALLEL, IN_TURN]).plan == IN_TURN
-    # Alone four times as slow: sqrt(4 / 3) > 1.
-    machine = Machine({PARALLEL: (0.0001, 0.00009), IN_TURN: (0.0004, 0.00002)})
-    assert machine.choose([PARALLEL, IN_TURN]).plan == PARALLEL
+    # .15 ms more for waking the second thread. Alone .95 ms instead of .55, among many .11 instead of .30.
+    machine = Machine({PARALLEL: (0.0004, 0.0003), IN_TURN_ON_TWO: (0.0008, 0.00005)})
+    assert machine.choose([PARALLEL, IN_TURN_ON_TWO]).plan == IN_TURN_ON_TWO
+    # Alone 1.75 ms, and no more than 6 of them end within 10 ms: among those .31.
+    machine = Machine({PARALLEL: (0.0004, 0.0003), IN_TURN_ON_TWO: (0.0016, 0.00005)})
+    assert machine.choose([PARALLEL, IN_TURN_ON_TWO]).plan == PARALLEL
+
+
+@pytest.mark.parametrize(("cores", "plan"), [(2, IN_TURN), (8, PARALLEL)])
+def test_small_networks_leave_a_core_to_the_requests_where_there_are_two(cores, plan):
+    # Parallel on two cores: sqrt((.45 + .15) * (2 * .1 + .25) / 2) = .37 ms; in turn: sqrt(.5 * (.15 + .25) / 2) = .32.
+    # On eight cores the requests have six: sqrt(.60 * .10) = .24 against sqrt(.5 * .15) = .27.
+    machine = Machine({PARALLEL: (0.00045, 0.0001 - 0.00035 / 21), IN_TURN: (0.0005, 0.00015 - 0.00035 / 19)})
+    assert machine.choose([PARALLEL, IN_TURN], cores=cores).plan == plan
+
+
+def test_large_networks_take_all_cores():
+    machine = Machine({PARALLEL: (0.057, 0.046), IN_TURN: (0.09, 0.08)})
+    assert machine.choose([PARALLEL, IN_TURN], cores=2).plan == PARALLEL
 
 
 def test_plan_that_is_hardly_faster_does_not_replace_the_one_before():
-    machine = Machine({PARALLEL: (0.00100, 0.001), IN_TURN: (0.00097, 0.00097)})
-    assert machine.choose([PARALLEL, IN_TURN]).plan == PARALLEL
+    machine = Machine({PARALLEL: (0.00100, 0.001), IN_TURN_ON_TWO: (0.00097, 0.00097)})
+    assert machine.choose([PARALLEL, IN_TURN_ON_TWO]).plan == PARALLEL
 
 
 def test_nothing_is_timed_where_nothing_is_left_open():
