@@ -80,7 +80,7 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "fashion-mnist": Subject("models/fashion-mnist: 28 x 28 PNG", lambda: FASHION, _small_images, _FASHION, seconds=2),
     "resnet18": Subject(
-        "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _LARGE, seconds=4
+        "ResNet-18 pair: 224 x 224 of a 640 x 480 JPEG", _resnet18("pair"), _photographs, _LARGE, seconds=6
     ),
     "label": Subject(
         "ResNet-18 by itself",

@@ -97,6 +97,8 @@ def _start(server: Server, bundle: Path, state: Path, port: int, log: Path) -> s
     if not Path(command[0]).exists():
         raise ServerFailed(f"{command[0]} is missing; `make bench` sets it up")
     environment = {**os.environ, **server.variables, "BUNDLE": str(bundle), "PYTHONPATH": str(ROOT)}
+    # Whoever installs a server has its bytecode.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("wb") as output:
         return subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
