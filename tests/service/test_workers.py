@@ -33,6 +33,11 @@ def workers(server: Server) -> set[int]:
     return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
 
+def openings(server: Server) -> int:
+    """How often a worker opened the bundle, by the log."""
+    return Path(server.log.name).read_text().count("classifier and oracle run")
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -96,9 +101,12 @@ def test_killed_worker_is_replaced_and_no_counter_drops(server):
     ask(server, 10)
     before, old = scrape(server), workers(server)
     for pid in old:  # one after the other, so that each has counted something
+        opened = openings(server)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda pid=pid: pid not in workers(server) and len(workers(server)) == 2)
-        wait_until(lambda: all(httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200 for _ in range(8)))
+        # The other one says that it is ready, too: first the new one must have opened the bundle.
+        wait_until(lambda opened=opened: openings(server) > opened)
+        wait_until(lambda: all(httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200 for _ in range(40)))
     after = scrape(server)
     counters = {key for key in before if key[0].endswith(("_total", "_count", "_bucket", "_sum"))}
     dropped = {key for key in counters if key[0].startswith("trust_") and after[key] < before[key]}
