@@ -68,7 +68,7 @@ def _whole(start: Mapping[str, Any], message: Mapping[str, Any], cycle: RequestR
         return None
     pieces = [STATUS_LINE[start["status"]]]
     length = None
-    for name, value in chain(cycle.default_headers, start["headers"]):
+    for name, value in chain(cycle.default_headers, start.get("headers", ())):
         if name == b"content-length":
             length = value
         elif name in _LEFT_TO_UVICORN:

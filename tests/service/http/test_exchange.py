@@ -106,6 +106,11 @@ def test_body_of_unknown_length_is_chunked():
     assert sent == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
 
 
+def test_head_may_have_no_headers():
+    sent = b"".join(told({"type": "http.response.start", "status": 200}, body(b"body")))
+    assert sent == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+
+
 def test_head_request_has_no_body():
     request = b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n"
     assert told(start(LENGTH_4), body(b"body"), request=request) == [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"]
