@@ -27,7 +27,7 @@ Opened = ImageFile | PlainPng
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 LONGEST_STRIP = 16
-"""Images whose resized side is longer than so many crops are resized within the crop alone."""
+"""Of an image this many times as high as wide, rows are left out first: 50,000,000 of them would need gigabytes."""
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -130,37 +130,40 @@ def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image
 def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
     """Pixels after the shorter side is resized and the centre cropped (timm's `center` mode), (H, W, C) uint8."""
     _, height, width = spec.input_size
-    fit = _fit(image.size, (width, height), spec.crop_pct)
-    if fit.resized:
-        image = image.resize(fit.resized, _RESAMPLING[spec.interpolation], fit.kept)
-    if fit.cropped:
-        image = image.crop(fit.cropped)
+    if kept := _kept(image.size, (width, height), spec.crop_pct):
+        resampling = _RESAMPLING[spec.interpolation]
+        if image.height <= LONGEST_STRIP * image.width:
+            # Columns first, as Pillow does with a whole image. Of a part it takes any order, and rounds otherwise.
+            image = image.resize((width, image.height), resampling, (kept.left, 0, kept.right, image.height))
+            kept = kept._replace(left=0, right=width)
+        image = image.resize((width, height), resampling, kept)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
 
 
-class _Fit(NamedTuple):
-    """What images of one size go through to become the input; None stands for a step that would change nothing."""
+class _Box(NamedTuple):
+    """Part of an image, from its upper left corner."""
 
-    resized: tuple[int, int] | None
-    kept: tuple[float, float, float, float] | None
-    """The part that is resized, where that is not the whole image."""
-    cropped: tuple[int, int, int, int] | None
-    """The part of the resized image."""
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 # Images of one origin have few sizes.
 @lru_cache(maxsize=1024)
-def _fit(size: tuple[int, int], wanted: tuple[int, int], crop_pct: float) -> _Fit:
+def _kept(size: tuple[int, int], wanted: tuple[int, int], crop_pct: float) -> _Box | None:
+    """The part of an image that becomes the input; None: all of it, as it is.
+
+    What the crop would take away is not resized before: a third of the work on a photograph.
+    """
     width, height = wanted
     scale = max(math.floor(height / crop_pct) / size[1], math.floor(width / crop_pct) / size[0])
     resized = (max(width, round(size[0] * scale)), max(height, round(size[1] * scale)))
+    if size == resized == wanted:
+        return None
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
-    if resized[0] > LONGEST_STRIP * width or resized[1] > LONGEST_STRIP * height:
-        # Only what the crop keeps is resized: a strip of 1 x 50,000,000 pixels in whole would need gigabytes.
-        x, y = size[0] / resized[0], size[1] / resized[1]
-        return _Fit(wanted, (left * x, top * y, (left + width) * x, (top + height) * y), None)
-    cropped = (left, top, left + width, top + height)
-    return _Fit(resized if resized != size else None, None, cropped if resized != wanted else None)
+    x, y = size[0] / resized[0], size[1] / resized[1]
+    return _Box(left * x, top * y, (left + width) * x, (top + height) * y)
 
 
 def _decoder_of(data: bytes) -> type[ImageFile]:

@@ -186,6 +186,22 @@ def test_crop_pct_resizes_to_more_than_the_crop():
     assert fit_to_input(image, spec(2, 2, crop_pct=0.5))[..., 0].tolist() == [[5, 6], [9, 10]]
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(640, 480), (333, 457), (100, 90), (224, 250), (1280, 225)])
+def test_pixels_are_those_of_resizing_the_whole_and_cropping_the_middle(size, interpolation):
+    # As torchvision does it: Resize(235), CenterCrop(224); floor(224 / .95) = 235. Noise is the worst that can come.
+    image = Image.effect_noise(size, 80)
+    longer = round(max(size) * 235 / min(size))
+    whole = image.resize((longer, 235) if size[0] > size[1] else (235, longer), Image.Resampling[interpolation.upper()])
+    left, top = round((whole.width - 224) / 2), round((whole.height - 224) / 2)
+    cropped = np.asarray(whole.crop((left, top, left + 224, top + 224)), int)
+    pixels = fit_to_input(image, spec(224, 224, interpolation=interpolation, crop_pct=0.95))[..., 0]
+    # A corner rounded in its seventh digit makes the next level of one pixel in hundreds.
+    difference = np.abs(pixels - cropped)
+    assert difference.max() <= 1
+    assert np.mean(difference > 0) < 0.02
+
+
 def test_shrinking_by_four_weighs_by_the_widened_triangle():
     # Triangle of half width 4 around 2: .625 .875 .875 .625 of the own block, .375 .125 of the next: 6/7 and 1/7.
     image = Image.fromarray(np.kron(GRID, np.ones((4, 4), np.uint8)))
