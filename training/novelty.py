@@ -18,6 +18,9 @@ from training.data.dataset import Split
 from training.predict import predict
 
 _STATISTICS = 9
+_TILES, _TILE_SIDE = 16, 4
+"""Of a side longer than 64 pixels, so many parts of four are looked at: neighbours, which gradients need, at places all
+over the image. Of 224 x 224 that is a twelfth of the pixels; all of them would cost more than the oracle's heads."""
 _NEAREST, _FARTHEST = -1.0, 6.0
 """Novelty is clipped here: further out nothing is known."""
 
@@ -68,12 +71,11 @@ def input_statistics(images: Tensor) -> Tensor:
     """Nine plain statistics of each image's grey values, (N, 9).
 
     Mean, standard deviation, mean absolute gradient in x and y, mean absolute Laplacian, share of nearly black and
-    nearly white pixels, darkest and brightest pixel.
+    nearly white pixels, darkest and brightest pixel. Of large images a sample of the pixels is looked at.
     """
-    # In the exported graph the mean of one channel would be an operation, and a dear one.
-    grey = images.mean(1) if images.shape[1] > 1 else images.squeeze(1)  # (N, H, W)
-    down, right = grey[:, 1:] - grey[:, :-1], grey[:, :, 1:] - grey[:, :, :-1]
-    laplacian = (down[:, 1:] - down[:, :-1])[:, :, 1:-1] + (right[:, :, 1:] - right[:, :, :-1])[:, 1:-1]
+    grey = _grey_tiles(images)  # (N, R, H, C, W)
+    down, right = grey[:, :, 1:] - grey[:, :, :-1], grey[..., 1:] - grey[..., :-1]
+    laplacian = (down[:, :, 1:] - down[:, :, :-1])[..., 1:-1] + (right[..., 1:] - right[..., :-1])[:, :, 1:-1]
     flat = grey.flatten(1)
     mean = _mean(flat)
     centred = flat - mean
@@ -91,6 +93,26 @@ def input_statistics(images: Tensor) -> Tensor:
         ],
         1,
     )
+
+
+def _grey_tiles(images: Tensor) -> Tensor:
+    """Grey values of images (N, C, H, W) in tiles, (N, rows of tiles, rows, columns of tiles, columns)."""
+    rows, columns = (_in_tiles(side) for side in images.shape[2:])
+    if rows.numel() < images.shape[2]:
+        images = images.index_select(2, rows.flatten().to(images.device))
+    # In the exported graph the mean of one channel would be an operation, and a dear one.
+    grey = images.mean(1) if images.shape[1] > 1 else images.squeeze(1)
+    if columns.numel() < grey.shape[2]:
+        grey = grey.index_select(2, columns.flatten().to(images.device))
+    return grey.unflatten(2, tuple(columns.shape)).unflatten(1, tuple(rows.shape))
+
+
+def _in_tiles(side: int) -> Tensor:
+    """Indices along a side by tile, (tiles, indices): one tile of all, of a long side many, spread evenly."""
+    if side <= _TILES * _TILE_SIDE:
+        return torch.arange(side).unsqueeze(0)
+    starts = torch.linspace(0, side - _TILE_SIDE, _TILES).round().long()
+    return starts.unsqueeze(1) + torch.arange(_TILE_SIDE)
 
 
 def fit_novelty(classifier: Classifier, split: Split, classes: int, device: torch.device) -> Novelty:

@@ -64,6 +64,17 @@ def test_input_statistics_are_those_that_numpy_works_out(shape):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6)
 
 
+def test_statistics_of_a_large_image_are_those_of_tiles_spread_over_it():
+    # Levels rise by 1/1024 a column, and rows are alike but for every other one, .25 brighter.
+    columns, rows = torch.arange(256) / 1024, torch.arange(128) % 2 / 4
+    statistics = input_statistics((columns + rows[:, None]).expand(1, 3, 128, 256))[0].tolist()
+    # Sixteen tiles of four along a side, the first and the last at its ends: means stay, 255/2048 and 1/8.
+    assert statistics[0] == pytest.approx(255 / 2048 + 1 / 8, abs=1e-5)
+    # Gradients are those of neighbours, not of what lies a tile apart; each inner pixel has two neighbours .25 off.
+    assert statistics[2:5] == pytest.approx([1 / 4, 1 / 1024, 2 / 4], abs=1e-5)
+    assert statistics[7:] == pytest.approx([0, 255 / 1024 + 1 / 4], abs=1e-6)
+
+
 def test_novelty_is_about_zero_on_clean_images_and_high_on_others():
     draw = np.random.default_rng(1)
     store = draw.normal(100, 20, (600, 8, 8, 1)).clip(0, 255).astype(np.uint8)
