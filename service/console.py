@@ -53,7 +53,7 @@ def print_inspection(console: Console, bundle: Bundle, differences: dict[str, fl
     """Manifest, checks and golden replay of a bundle."""
     manifest = bundle.manifest
     channels, height, width = manifest.preprocess.input_size
-    reference, threshold = manifest.reference, manifest.threshold
+    reference, threshold, reduced = manifest.reference, manifest.threshold, manifest.preprocess.reduced_jpeg
     facts = Table.grid(padding=(0, 2))
     for name, value in {
         "bundle": f"{manifest.name} {manifest.version} ({bundle.path})",
@@ -61,7 +61,8 @@ def print_inspection(console: Console, bundle: Bundle, differences: dict[str, fl
         "classes": f"{len(manifest.classes)}: {', '.join(manifest.classes[:12])}"
         + (", ..." if len(manifest.classes) > 12 else ""),
         "input": f"{width} x {height}, {'grey' if channels == 1 else 'RGB'}, {manifest.preprocess.interpolation}, "
-        f"crop_pct {manifest.preprocess.crop_pct:g}",
+        f"crop_pct {manifest.preprocess.crop_pct:g}"
+        + (f", JPEG files reduced to {reduced.margin:g} times that or more" if reduced else ""),
         "classifier": f"{', '.join(manifest.classifier_outputs)} ({bundle.sessions.providers['classifier']})",
         "oracle": f"{', '.join(manifest.oracle_outputs)} ({bundle.sessions.providers['oracle']})"
         if manifest.oracle_outputs

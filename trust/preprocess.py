@@ -58,6 +58,22 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = {5, 6, 7, 8}
+_FROM_RIGHT, _FROM_BOTTOM = {2, 3, 6, 7}, {3, 4, 7, 8}
+"""Orientations whose left edge is stored as the right or the lower one, and whose upper edge is."""
+
+_REDUCTIONS = (8, 4, 2)
+"""By which libjpeg divides a side as it decodes, computing that much less of each block's cosine transform."""
+
+
+class ReducedJpeg(BaseModel):
+    """That JPEG files may be decoded at a reduced size, and within what tolerance the answers were seen to stay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    margin: float = Field(2.0, ge=2, description="least pixels decoded, across and down, for each pixel of the input")
+    trust_tolerance: float = Field(0.01, ge=0, le=1, description="which the mean difference of trust did not exceed")
+    label_tolerance: float = Field(0.005, ge=0, le=1, description="which the share of changed labels did not exceed")
 
 
 class Preprocess(BaseModel):
@@ -70,6 +86,7 @@ class Preprocess(BaseModel):
     std: tuple[float, ...] = Field(description="per channel, of pixels in [0, 1]; applied in the graph")
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bicubic"
     crop_pct: float = Field(1.0, gt=0, le=1, description="share of the resized image that the crop keeps")
+    reduced_jpeg: ReducedJpeg | None = Field(None, description="absent: JPEG files are decoded at their full size")
 
 
 class ImageError(ValueError):
@@ -116,7 +133,9 @@ def decode_to_input(image: Opened, spec: Preprocess) -> Pixels:
     Raises:
         ImageError: the bytes after the header are broken.
     """
-    return fit_to_input(_decode(image, spec.input_size[0]), spec)
+    kept = _reduce(image, spec)
+    decoded = _decode(image, spec.input_size[0])
+    return _resize_part(decoded, kept, spec) if kept else fit_to_input(decoded, spec)
 
 
 def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image.Image:
@@ -130,14 +149,7 @@ def decode_image(data: bytes, channels: Literal[1, 3], max_pixels: int) -> Image
 def fit_to_input(image: Image.Image, spec: Preprocess) -> Pixels:
     """Pixels after the shorter side is resized and the centre cropped (timm's `center` mode), (H, W, C) uint8."""
     _, height, width = spec.input_size
-    if kept := _kept(image.size, (width, height), spec.crop_pct):
-        resampling = _RESAMPLING[spec.interpolation]
-        if image.height <= LONGEST_STRIP * image.width:
-            # Columns first, as Pillow does with a whole image. Of a part it takes any order, and rounds otherwise.
-            image = image.resize((width, image.height), resampling, (kept.left, 0, kept.right, image.height))
-            kept = kept._replace(left=0, right=width)
-        image = image.resize((width, height), resampling, kept)
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
+    return _resize_part(image, _kept(image.size, (width, height), spec.crop_pct), spec)
 
 
 class _Box(NamedTuple):
@@ -147,6 +159,19 @@ class _Box(NamedTuple):
     top: float
     right: float
     bottom: float
+
+
+def _resize_part(image: Image.Image, kept: _Box | None, spec: Preprocess) -> Pixels:
+    """The part of an image that becomes the input, resized; None: all of it, as it is."""
+    _, height, width = spec.input_size
+    if kept:
+        resampling = _RESAMPLING[spec.interpolation]
+        if image.height <= LONGEST_STRIP * image.width:
+            # Columns first, as Pillow does with a whole image. Of a part it takes any order, and rounds otherwise.
+            image = image.resize((width, image.height), resampling, (kept.left, 0, kept.right, image.height))
+            kept = kept._replace(left=0, right=width)
+        image = image.resize((width, height), resampling, kept)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(height, width, -1)
 
 
 # Images of one origin have few sizes.
@@ -164,6 +189,31 @@ def _kept(size: tuple[int, int], wanted: tuple[int, int], crop_pct: float) -> _B
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
     x, y = size[0] / resized[0], size[1] / resized[1]
     return _Box(left * x, top * y, (left + width) * x, (top + height) * y)
+
+
+def _reduce(image: Opened, spec: Preprocess) -> _Box | None:
+    """Has a JPEG file decoded as small as the margin allows; the part of what comes then that becomes the input.
+
+    None: it is decoded as it is, like everything that is not a JPEG file or not large enough.
+    """
+    if spec.reduced_jpeg is None or not isinstance(image, JpegImageFile):
+        return None
+    _, height, width = spec.input_size
+    stored, orientation = image.size, _orientation(image)
+    size = stored[::-1] if orientation in _SIDEWAYS else stored
+    kept = _kept(size, (width, height), spec.crop_pct)
+    if kept is None:
+        return None
+    most = min((kept.right - kept.left) / width, (kept.bottom - kept.top) / height) / spec.reduced_jpeg.margin
+    by = next((each for each in _REDUCTIONS if each <= most), 1)
+    if by == 1:
+        return None
+    # Without a mode: converted to grey by libjpeg, pixels would be others than Pillow's.
+    image.draft(None, (stored[0] // by, stored[1] // by))
+    # Sides are rounded up: of the last pixel only a part is of the image, and an image that is turned begins with it.
+    x = -size[0] % by if orientation in _FROM_RIGHT else 0
+    y = -size[1] % by if orientation in _FROM_BOTTOM else 0
+    return _Box((kept.left + x) / by, (kept.top + y) / by, (kept.right + x) / by, (kept.bottom + y) / by)
 
 
 def _decoder_of(data: bytes) -> type[ImageFile]:
@@ -208,15 +258,21 @@ def _as_image_error(error: Exception) -> ImageError:
 
 
 def _upright(image: ImageFile) -> Image.Image:
+    turn = _UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: ImageFile) -> int:
+    """As EXIF counts it, 1 to 8; 1, upright, where nothing says otherwise."""
     # Pillow turns TIFF itself. Without EXIF or XMP, to look for an orientation costs more than to decode a thumbnail.
     if _ORIENTED.isdisjoint(image.info):
-        return image
+        return 1
     try:
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return int(found) if found in _UPRIGHT else 1
     # A broken EXIF block does not make the pixels worth less.
     except Exception:  # noqa: BLE001
-        return image
-    return image if turn is None else image.transpose(turn)
+        return 1
 
 
 def _flatten(image: Image.Image, mode: Literal["L", "RGB"]) -> Image.Image:

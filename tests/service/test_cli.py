@@ -7,6 +7,8 @@ import pytest
 
 from service import cli
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
+from trust.manifest import read_manifest
+from trust.preprocess import ReducedJpeg
 
 
 @pytest.fixture
@@ -90,6 +92,14 @@ def test_inspect_shows_manifest_and_replay(trustserve, tiny_bundle):
         "oracle_logit",
     ):
         assert word in out
+
+
+def test_inspect_shows_how_far_jpeg_files_are_reduced(trustserve, own_bundle):
+    spec = read_manifest(own_bundle).preprocess
+    edit_manifest(own_bundle, preprocess=spec.model_copy(update={"reduced_jpeg": ReducedJpeg(margin=2.5)}))
+    status, out, _ = trustserve("inspect", own_bundle)
+    assert status == 0
+    assert "JPEG files reduced to 2.5 times that or more" in out
 
 
 def test_inspect_shows_the_differences_even_where_they_are_too_large(trustserve, own_bundle):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from trust.manifest import BundleError, Manifest, digest_file, read_file, read_manifest, verify_files
+from trust.preprocess import ReducedJpeg
 
 
 def change(bundle, **changes):
@@ -16,6 +17,22 @@ def test_manifest_survives_writing_and_reading(tiny_bundle):
     manifest = read_manifest(tiny_bundle)
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
     verify_files(tiny_bundle, manifest)
+
+
+def test_manifest_that_says_nothing_of_reduced_jpeg_files_has_them_decoded_in_full(own_bundle):
+    spec = json.loads((own_bundle / "manifest.json").read_text())["preprocess"]
+    del spec["reduced_jpeg"]
+    change(own_bundle, preprocess=spec)
+    assert read_manifest(own_bundle).preprocess.reduced_jpeg is None
+
+
+def test_reduced_jpeg_files_survive_writing_and_reading(own_bundle):
+    spec = json.loads((own_bundle / "manifest.json").read_text())["preprocess"]
+    allowed = {"margin": 2.5, "trust_tolerance": 0.01, "label_tolerance": 0.0}
+    change(own_bundle, preprocess=spec | {"reduced_jpeg": allowed})
+    manifest = read_manifest(own_bundle)
+    assert manifest.preprocess.reduced_jpeg == ReducedJpeg(**allowed)
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "\0", "a\ud800"])
@@ -39,6 +56,10 @@ def test_manifest_that_is_none(own_bundle, text):
         ({"classes": ["only"]}, "classes"),
         ({"surprise": 1}, "surprise"),
         ({"golden_tolerance": 0}, "golden_tolerance"),
+        (
+            {"preprocess": {"input_size": [1, 4, 4], "mean": [0], "std": [1], "reduced_jpeg": {"margin": 1.5}}},
+            "preprocess.reduced_jpeg.margin: Input should be greater than or equal to 2",
+        ),
         ({"files": {}}, r"files \['classifier.onnx', 'golden.npz', 'oracle.onnx', 'reference.npz'\] are not listed"),
         ({"oracle_outputs": []}, r"outputs \['oracle_logit'\] are needed but neither graph gives them"),
         ({"image_statistics": {"centre": [0] * 11, "whitening": [[0] * 11] * 11}}, "statistics of 1 channels are 9"),
