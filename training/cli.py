@@ -10,6 +10,7 @@ from cyclopts.config import Toml
 
 from training.bundle.graphs import ExportError
 from training.bundle.half import PrecisionLost
+from training.bundle.reduced_jpeg import ReductionRefused
 from training.commands import bundle, run, shift, study, wrap
 from training.commands.screen import console
 from training.run import MissingStep
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "threshold": bundle.threshold,
     "recalibrate": bundle.recalibrate,
     "half": bundle.half,
+    "reduced-jpeg": bundle.reduced_jpeg,
     "image-reference": bundle.image_reference,
     "shift-study": shift.shift_study,
     "study": study.study,
@@ -58,7 +60,15 @@ def main() -> None:
     """Entry point: an error the user can mend is one sentence and exit status 1."""
     try:
         app.meta()
-    except (ValueError, FileNotFoundError, MissingStep, ExportError, PrecisionLost, BundleError) as error:
+    except (
+        ValueError,
+        FileNotFoundError,
+        MissingStep,
+        ExportError,
+        PrecisionLost,
+        ReductionRefused,
+        BundleError,
+    ) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)
 

@@ -123,7 +123,7 @@ def _write(place: Path, kind: Kind, architecture: Architecture) -> None:
     threshold = Threshold(value=0.5, statement="random weights; promises nothing")
     manifest = Manifest(
         name=place.name,
-        version=version_of(files, head),
+        version=version_of(files, head, spec),
         description=f"{architecture.description} with random weights, to measure what it costs",
         classes=tuple(f"class {number}" for number in range(architecture.classes)),
         preprocess=spec,

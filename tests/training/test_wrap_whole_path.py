@@ -14,6 +14,7 @@ from torch import nn
 
 from tests.training.conftest import FASHION
 from tests.training.test_whole_path import ask
+from training.bundle.reduced_jpeg import ReductionRefused
 from training.cli import app
 from training.wrap.candidates import SECOND_NETWORK, calibrate_scores, fit_second_network
 from training.wrap.opening import open_classifier
@@ -22,6 +23,7 @@ from training.wrap.preprocessing import PreprocessOptions
 from training.wrap.wrapping import bundle_name
 from trust.head import trust_probability
 from trust.manifest import CLASSIFIER, ORACLE, REFERENCE, read_manifest, verify_files
+from trust.preprocess import ReducedJpeg, preprocess
 
 NAMES = {0: "t-shirt", 2: "pullover", 4: "coat", 6: "shirt"}
 LABELLED = 600
@@ -192,6 +194,40 @@ def test_everything_found_and_assumed_is_said(owners, capsys):
         assert re.search(sentence, said), sentence
 
 
+def test_reduced_jpeg_files_that_nothing_is_known_of_are_refused_and_the_bundle_is_there(owners, capsys):
+    with pytest.raises(ReductionRefused, match=r"None of 270 images is a JPEG file .* decoded in full as before"):
+        wrap(owners, "--preprocess", "unit", "--features", "none", "--name", "png", "--reduced-jpeg", "2")
+    manifest = read_manifest(owners / "models" / "png")
+    verify_files(owners / "models" / "png", manifest)
+    assert manifest.preprocess.reduced_jpeg is None
+    assert "Serve it: make serve MODEL=" in capsys.readouterr().out
+
+
+def test_large_jpeg_files_are_reduced_where_their_owner_wants_it_and_the_answers_stay(owners, tmp_path, capsys):
+    for file in (owners / "val").rglob("*.png"):
+        place = tmp_path / "val" / file.parent.name / f"{file.stem}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Four pixels for each that the classifier sees: of the half two are left.
+        Image.open(file).resize((112, 112), Image.Resampling.BICUBIC).save(place, quality=90)
+    for file in ("shirts.onnx", "names.txt"):
+        (tmp_path / file).write_bytes((owners / file).read_bytes())
+    bundle = wrap(tmp_path, "--preprocess", "unit", "--features", "none", "--reduced-jpeg", "2")
+    manifest = read_manifest(bundle)
+    verify_files(bundle, manifest)
+    assert manifest.preprocess.reduced_jpeg == ReducedJpeg(margin=2.0)
+    record = manifest.provenance["reduced_jpeg"]
+    # A quarter and a fifth of 600.
+    assert record["images"] == 270
+    assert (record["mean"] <= 0.01, record["labels"] <= 0.005 * 270) == (True, True)
+    assert record["statement"] in " ".join(capsys.readouterr().out.split())
+    files = sorted((tmp_path / "val").rglob("*.jpg"))[::60]
+    pixels = np.stack([preprocess(file.read_bytes(), manifest.preprocess, max_pixels=10**6) for file in files])
+    session = onnxruntime.InferenceSession(str(bundle / CLASSIFIER), providers=["CPUExecutionProvider"])
+    found = session.run(["probabilities"], {"image": pixels})[0]
+    for row, answer in zip(found, ask(bundle, files), strict=True):
+        assert list(answer["probabilities"].values()) == pytest.approx(row.tolist(), abs=1e-4)
+
+
 def test_folders_in_another_order_than_the_scores_are_found_out(owners):
     options = [str(owners / "shirts.onnx"), "--data", f"imagefolder:{owners / 'val'}", "--preprocess", "unit"]
     with pytest.raises(ValueError, match=r"with --classes .* t-shirt, pullover, coat, shirt"):
@@ -205,8 +241,12 @@ def test_name_is_one_a_bundle_may_have():
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [({"risk": 2.0}, "--risk is 2; wanted a share"), ({"name": "a/b"}, "--name 'a/b' cannot name")],
-    ids=["risk", "name"],
+    [
+        ({"risk": 2.0}, "--risk is 2; wanted a share"),
+        ({"name": "a/b"}, "--name 'a/b' cannot name"),
+        ({"reduced_jpeg": 1.5}, "--reduced-jpeg is 1.5; wanted 2 pixels or more"),
+    ],
+    ids=["risk", "name", "reduced-jpeg"],
 )
 def test_options_that_cannot_work_are_refused_at_once(option, message):
     with pytest.raises(ValueError, match=message):

@@ -47,6 +47,7 @@ from trust.manifest import (
     Threshold,
     digest_file,
 )
+from trust.preprocess import Preprocess
 
 PARITY_IMAGES = 500
 GOLDEN_IMAGES = 8
@@ -100,7 +101,7 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
         files = {name: digest_file(draft / name) for name in (*graphs.outputs, GOLDEN, REFERENCE, RESULTS)}
         manifest = Manifest(
             name=release.name,
-            version=version_of(files, release.head),
+            version=version_of(files, release.head, dataset.preprocess),
             description=release.description,
             classes=dataset.classes,
             preprocess=dataset.preprocess,
@@ -125,10 +126,14 @@ def export_bundle(models: Path, release: Release, networks: Networks, dataset: D
     return place
 
 
-def version_of(files: Mapping[str, FileDigest], head: TrustHead) -> str:
-    """The version of a bundle with these files: a digest of what gives the answers, which new figures are not."""
+def version_of(files: Mapping[str, FileDigest], head: TrustHead, spec: Preprocess) -> str:
+    """The version of a bundle with these files: a digest of what gives the answers, which new figures are not.
+
+    Of the preprocessing that is what may change in a bundle that exists: how far JPEG files are reduced.
+    """
     graphs = [files[name].sha256 for name in (CLASSIFIER, ORACLE) if name in files]
-    return hashlib.sha256("".join([*graphs, head.model_dump_json()]).encode()).hexdigest()[:12]
+    reduced = [f"{spec.reduced_jpeg.margin:g}"] if spec.reduced_jpeg else []
+    return hashlib.sha256("".join([*graphs, head.model_dump_json(), *reduced]).encode()).hexdigest()[:12]
 
 
 def _write_golden(folder: Path, networks: Networks, head: TrustHead, dataset: Dataset, seed: int) -> None:

@@ -149,7 +149,7 @@ def _rewrite(draft: Path, manifest: Manifest, parity: HalfParity, tolerance: flo
     written = Manifest.model_validate(
         dict(manifest)
         | {
-            "version": version_of(files, manifest.trust_head),
+            "version": version_of(files, manifest.trust_head, manifest.preprocess),
             # A GPU's float16 may be as far from this machine's as this machine's is from float32.
             "golden_tolerance": max(GOLDEN_TOLERANCE, 2 * max(parity.trust, *parity.outputs.values())),
             "files": files,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from training.bundle.placing import rewriting
+from training.bundle.reduced_jpeg import reducing
 from training.bundle.served import original_dataset
 from training.image_novelty import fit_image_novelty
 from trust.manifest import MANIFEST, REFERENCE, BundleError, Manifest, digest_file, read_manifest, verify_files
@@ -25,7 +26,9 @@ def write_image_reference(bundle: Path, cache: Path, moved_to: str | None = None
     """
     manifest = read_manifest(bundle)
     verify_files(bundle, manifest)
-    dataset = original_dataset(manifest, cache, moved_to)
+    # As it was exported: in full, whatever has been allowed since.
+    exported = manifest.model_copy(update={"preprocess": reducing(manifest.preprocess, None)})
+    dataset = original_dataset(exported, cache, moved_to)
     if dataset.fingerprint() != manifest.provenance["data_sha256"]:
         raise BundleError(f"{dataset.name} holds other images than {bundle} was made with; give those with --moved-to")
     clean, novelties = fit_image_novelty(dataset.calibration.batches(), dataset.reference.batches())

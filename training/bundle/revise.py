@@ -55,7 +55,7 @@ def write_revision(bundle: Path, place: Path, revision: Revision) -> None:
         written = Manifest.model_validate(
             dict(manifest)
             | {
-                "version": version_of(files, revision.head),
+                "version": version_of(files, revision.head, manifest.preprocess),
                 "trust_head": revision.head,
                 "threshold": revision.threshold,
                 "reference": summarise(revision.reference, revision.threshold),

@@ -1,4 +1,4 @@
-"""What one does with a bundle that exists: compare trust, choose a threshold, refit its head, halve or complete it."""
+"""What one does with a bundle that exists: compare trust, choose a threshold, refit its head, speed it up or complete it."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from training.bundle.compare import compare_rows
 from training.bundle.half import FLIPPED_SHARE, TRUST_TOLERANCE, write_half
 from training.bundle.image_reference import write_image_reference
 from training.bundle.recalibrate import recalibrate as refit
+from training.bundle.reduced_jpeg import reducing, write_reduced_jpeg
 from training.bundle.reference import ReferenceAnswers, read_reference
 from training.bundle.rethreshold import describe_threshold, write_threshold
 from training.bundle.served import bundle_dataset
@@ -22,8 +23,10 @@ from training.threshold import (
     threshold_at_tpr,
 )
 from trust.manifest import Threshold, read_manifest
+from trust.preprocess import ReducedJpeg
 
 _RULES = Group("Another rule", validator=validators.mutually_exclusive)
+_ALLOWED = ReducedJpeg()
 _RULE = Parameter(group=_RULES, negative_iterable="", negative_bool="")
 
 
@@ -140,6 +143,37 @@ def half(
     """
     images = bundle_dataset(read_manifest(bundle), on, cache).reference
     say(write_half(bundle, to, images.batches(), tolerance, flipped_share).statement)
+    say(f"Bundle {to}. Serve it: make serve MODEL={to}")
+
+
+def reduced_jpeg(
+    bundle: Path,
+    *,
+    to: Path,
+    on: str | None = None,
+    margin: float = _ALLOWED.margin,
+    tolerance: float = _ALLOWED.trust_tolerance,
+    changed_labels: float = _ALLOWED.label_tolerance,
+    cache: Path = Path("runs/.cache"),
+) -> None:
+    """Write a bundle that decodes large JPEG files at a half, a quarter or an eighth; only if it answers the same.
+
+    Args:
+        bundle: folder of the bundle.
+        to: folder of the new version.
+        on: labelled images to compare on, such as imagefolder:PATH; what it was made with if not given.
+        margin: least pixels decoded, across and down, for each that the networks see; at least 2.
+        tolerance: largest mean difference of trust that is allowed.
+        changed_labels: largest share of images whose label may change.
+        cache: folder for decoded images and downloads.
+    """
+    allowed = ReducedJpeg(margin=margin, trust_tolerance=tolerance, label_tolerance=changed_labels)
+    manifest = read_manifest(bundle)
+    full, reduced = (
+        bundle_dataset(manifest.model_copy(update={"preprocess": reducing(manifest.preprocess, each)}), on, cache)
+        for each in (None, allowed)
+    )
+    say(write_reduced_jpeg(bundle, to, full, reduced).statement)
     say(f"Bundle {to}. Serve it: make serve MODEL={to}")
 
 

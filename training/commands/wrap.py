@@ -9,6 +9,7 @@ from training.report import tables
 from training.report.page import PAGE
 from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import PreprocessOptions
+from training.wrap.wrapping import reduce_jpeg
 from training.wrap.wrapping import wrap as wrap_classifier
 from trust.manifest import REPORT
 
@@ -44,3 +45,6 @@ def wrap(
     show_table(tables.summary_rows(results), "summary")
     say(f"Bundle {bundle}. Serve it: make serve MODEL={bundle}")
     say(f"Report: {bundle / REPORT / PAGE}")
+    if options.reduced_jpeg is not None:
+        # Last: where it is refused, all else is there.
+        say(reduce_jpeg(bundle, options, options.reduced_jpeg).statement)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from training.data.dataset import Dataset
-from training.data.sources import open_labelled, split_labelled
+from training.data.sources import Labelled, open_labelled, split_labelled
 from training.wrap.classes import match_classes
 from training.wrap.diagnosis import check_fit
 from training.wrap.frozen import FrozenClassifier
@@ -14,6 +15,7 @@ from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import InputSpec, PreprocessOptions, with_preset
 from training.wrap.source import TIMM, decide_source_input, read_source
 from training.wrap.standard import standardise
+from trust.preprocess import Preprocess
 
 Say = Callable[[str], None]
 
@@ -67,8 +69,29 @@ def open_classifier(classifier: str, options: WrapOptions, how: PreprocessOption
     )
     for sentence in standard.found:
         say(sentence)
-    names, targets = match_classes(standard.classes, labelled.classes, options.classes, images.targets)
-    for warning in check_fit(source, spec, standard.output, images.pixels(some), targets[some], names):
+    labelled = _matched(labelled, standard.classes, options.classes)
+    targets = labelled.images.targets[some]
+    for warning in check_fit(source, spec, standard.output, images.pixels(some), targets, labelled.classes):
         say(f"warning: {warning}")
-    labelled = replace(labelled, classes=names, images=replace(images, targets=targets))
     return Opened(standard.classifier, source.kind, spec, split_labelled(labelled, options.seed))
+
+
+def open_dataset(options: WrapOptions, spec: Preprocess, scores: int) -> Dataset:
+    """The labelled images of a wrapping as one preprocessing shows them, always split alike.
+
+    Args:
+        options: of the wrapping.
+        spec: preprocessing.
+        scores: number of the classifier's classes.
+
+    Raises:
+        ValueError: as `open_labelled`, `match_classes` and `split_labelled`.
+    """
+    labelled = _matched(open_labelled(options.data, spec, options.cache), scores, options.classes)
+    return split_labelled(labelled, options.seed)
+
+
+def _matched(labelled: Labelled, scores: int, file: Path | None) -> Labelled:
+    """The same images, their targets counted as the classifier's scores are."""
+    names, targets = match_classes(scores, labelled.classes, file, labelled.images.targets)
+    return replace(labelled, classes=names, images=replace(labelled.images, targets=targets))

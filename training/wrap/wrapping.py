@@ -8,6 +8,7 @@ from typing import Any
 
 from training.answers import Answers
 from training.bundle.export import Release, export_bundle
+from training.bundle.reduced_jpeg import ReductionParity, reducing, write_reduced_jpeg
 from training.data.dataset import Dataset
 from training.evaluation.content import Served, report_content
 from training.gate import ask_reference, pass_gate
@@ -24,12 +25,13 @@ from training.wrap.candidates import (
 )
 from training.wrap.card import wrapped_card
 from training.wrap.measure import measure_wrapped
-from training.wrap.opening import Opened, Say, open_classifier
+from training.wrap.opening import Opened, Say, open_classifier, open_dataset
 from training.wrap.options import WrapOptions
 from training.wrap.preprocessing import PreprocessOptions
 from training.wrap.surgery import FEATURES
 from trust.head import trust_probability
-from trust.manifest import Gate
+from trust.manifest import Gate, read_manifest
+from trust.preprocess import ReducedJpeg
 
 
 def wrap(classifier: str, options: WrapOptions, how: PreprocessOptions, say: Say) -> tuple[Path, dict[str, Any]]:
@@ -75,6 +77,25 @@ def wrap(classifier: str, options: WrapOptions, how: PreprocessOptions, say: Say
         provenance=_provenance(opened, options, wrapped),
     )
     return export_bundle(options.models, release, served.networks, dataset, options.seed), results
+
+
+def reduce_jpeg(bundle: Path, options: WrapOptions, margin: float) -> ReductionParity:
+    """Lets a wrapped bundle decode JPEG files at a reduced size, within what is allowed if nobody says otherwise.
+
+    Args:
+        bundle: folder of the bundle, changed whole or not at all.
+        options: it was wrapped with.
+        margin: least pixels decoded, across and down, for each that the classifier sees.
+
+    Raises:
+        ReductionRefused: the answers to the labelled images do not stay the same, or there are too few to tell.
+    """
+    manifest = read_manifest(bundle)
+    full, reduced = (
+        open_dataset(options, reducing(manifest.preprocess, allowed), len(manifest.classes))
+        for allowed in (None, ReducedJpeg(margin=margin))
+    )
+    return write_reduced_jpeg(bundle, bundle, full, reduced)
 
 
 def bundle_name(classifier: str) -> str:
