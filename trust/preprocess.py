@@ -77,7 +77,7 @@ class ReducedJpeg(BaseModel):
 
 
 class Preprocess(BaseModel):
-    """How an image becomes the networks' input; names and meaning as in timm's data config."""
+    """How an image becomes the networks' input; names and meaning as in timm's data config, but for the last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -43,10 +43,9 @@ def slopes(count=IMAGES):
     The nearest of the 16 is the one at 8, of level 4; that of two means of eight is the second, of level 5.5.
     """
     draw = np.random.default_rng(0)
+    slope = np.tile(np.arange(16, dtype=np.uint8) // 2, 4)
     for _ in range(count):
-        yield enlarged(quadrants(*draw.permutation([40, 80, 120, 180]))) + np.tile(
-            np.arange(16, dtype=np.uint8) // 2, 4
-        )
+        yield enlarged(quadrants(*draw.permutation([40, 80, 120, 180]))) + slope
 
 
 def checkers(count=IMAGES):
@@ -141,7 +140,7 @@ def test_images_too_small_to_be_reduced_tell_nothing(wrapped, tmp_path):
 def test_fewer_than_a_hundred_images_that_are_reduced_are_too_few(wrapped, tmp_path):
     data = folder_of(slopes(200), tmp_path / "images")
     # 50 + 40 for calibration and reference.
-    with pytest.raises(ReductionRefused, match="90 of 90 images have other pixels.*At least 100 are needed"):
+    with pytest.raises(ReductionRefused, match=r"90 of 90 images have other pixels.*At least 100 are needed"):
         reduce(wrapped, tmp_path, data)
 
 

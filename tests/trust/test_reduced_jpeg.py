@@ -51,8 +51,18 @@ def both_ways(data: bytes, **options) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("side", "margin", "decoded"),
-    [(39, 2, 39), (40, 2, 20), (79, 2, 40), (80, 2, 20), (159, 2, 40), (160, 2, 20), (999, 2, 125)]
-    + [(59, 3, 59), (61, 3, 31), (40, 2.01, 40)],
+    [
+        (39, 2, 39),
+        (40, 2, 20),
+        (79, 2, 40),
+        (80, 2, 20),
+        (159, 2, 40),
+        (160, 2, 20),
+        (999, 2, 125),
+        (59, 3, 59),
+        (61, 3, 31),
+        (40, 2.01, 40),
+    ],
 )
 def test_image_is_decoded_as_small_as_the_margin_allows(side, margin, decoded):
     image = open_image(encode(Image.new("RGB", (side, side))), LIMIT)

@@ -1,7 +1,8 @@
 """Lets a bundle decode JPEG files at a reduced size, only where it answers as if they were decoded in full.
 
-A half, a quarter or an eighth of a photograph's size is decoded several times faster and resized from there. That is
-nearly the preprocessing that the networks were trained with; how nearly, their answers say.
+Most of the time that a large photograph takes is decoding. A half, a quarter or an eighth of its size is decoded
+faster, and resized from there: that is nearly the preprocessing that the networks were trained with. How
+nearly, their answers say.
 """
 
 from collections.abc import Iterator
@@ -91,8 +92,8 @@ def write_reduced_jpeg(bundle: Path, place: Path, full: Dataset, reduced: Datase
     parity = compare_decodings(ServedGraphs(bundle, manifest), manifest, _compared(full), _compared(reduced))
     if parity.compared < FEWEST_IMAGES:
         raise ReductionRefused(
-            f"{parity.statement} At least {FEWEST_IMAGES} are needed: JPEG files are decoded in full as before. Compare "
-            "on photographs such as will be sent, by `trustserve-train reduced-jpeg BUNDLE --on imagefolder:PATH`"
+            f"{parity.statement} At least {FEWEST_IMAGES} are needed: JPEG files are decoded in full as before. "
+            "Compare on labelled photographs such as are sent: `trustserve-train reduced-jpeg` has --on imagefolder:PATH"
         )
     if not parity.holds(allowed):
         raise ReductionRefused(

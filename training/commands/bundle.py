@@ -1,4 +1,4 @@
-"""What one does with a bundle that exists: compare trust, choose a threshold, refit its head, speed it up or complete it."""
+"""What one does with a bundle that exists: compare trust, choose its threshold, refit, hasten or complete it."""
 
 import sys
 from pathlib import Path

@@ -51,10 +51,10 @@ class WrapOptions:
     confidence: float = 0.95
     """Probability, over draws of the reference images, that the promise holds."""
     reduced_jpeg: float | None = None
-    """Decode large JPEG files at a half, a quarter or an eighth of their size, which is several times faster, as long
-    as so many pixels, across and down, are left for each that the classifier sees: 2, or more to change less. Only if
-    on calibration and reference images trust stays within 0.01 on average and 99.5 % of the labels stay what they are;
-    else the bundle does without, and the exit status is 1."""
+    """Decode large JPEG files at a half, a quarter or an eighth of their size, which is faster, as long as so many
+    pixels, across and down, are left for each that the classifier sees: 2, or more to change less. Only if on
+    calibration and reference images trust changes by at most 0.01 on average, and at most 0.5 % of the labels do; else
+    the bundle does without, and the exit status is 1."""
     force: bool = False
     """Serve the heads even where the gate does not promote them; the manifest says so."""
 
