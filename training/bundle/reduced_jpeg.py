@@ -93,7 +93,7 @@ def write_reduced_jpeg(bundle: Path, place: Path, full: Dataset, reduced: Datase
     if parity.compared < FEWEST_IMAGES:
         raise ReductionRefused(
             f"{parity.statement} At least {FEWEST_IMAGES} are needed: JPEG files are decoded in full as before. "
-            "Compare on labelled photographs such as are sent: `trustserve-train reduced-jpeg` has --on imagefolder:PATH"
+            "Compare on labelled photographs as they are sent: `trustserve-train reduced-jpeg` has --on"
         )
     if not parity.holds(allowed):
         raise ReductionRefused(
