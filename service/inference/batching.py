@@ -3,6 +3,10 @@
 Alone, an image never waits; under load the batches grow by themselves, up to their limit. One thread takes images from
 the queue, decodes them and runs the networks. Large images take a way of their own: a pool decodes them and puts them
 back as pixels, so that decoding one does not hold up the others.
+
+Under load two halves of the images take turns: while the networks run on one, the event loop answers the other and
+receives what comes next. Only one thread at a time runs Python, and all do but the networks: so answers are handed over
+when the next batch is about to run, not while it is decoded; and a batch leaves the event loop something to do.
 """
 
 import asyncio
@@ -25,6 +29,8 @@ from trust.preprocess import Pixels
 
 INFERENCE_THREAD = "inference"
 JOIN_SECONDS = 1.0
+HALVED_FROM = 32
+"""Of this many images in progress, and more, a batch takes half; a smaller half would share too little."""
 PROMISING = 0.7
 """Of the time that an image may wait, what those before it may take: who is let in beyond it waits in vain, and keeps
 the networks busy for nothing."""
@@ -80,6 +86,7 @@ class Batcher:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._jobs: set[Job] = set()
         self._closing = False
+        self._done: list[Settled] = []
         self._loop = asyncio.get_running_loop()
         # Not joined at exit: a batch that hangs must not keep the process.
         self._thread = Thread(target=self._work, name=INFERENCE_THREAD, daemon=True)
@@ -131,27 +138,34 @@ class Batcher:
             began = time.monotonic()
             if not jobs:
                 self._try_again()
-            elif ready := self._decoded(jobs):
-                settled = self._answered(ready)
+                continue
+            ready = self._decoded(jobs)
+            self._hand_over()
+            if ready:
+                self._done = self._answered(ready)
                 self._pace.answered(len(ready), time.monotonic() - began)
-                self._settle(settled)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives the answers of the last batch to those who wait for them."""
+        done, self._done = self._done, []
+        self._settle(done)
 
     def _collect(self) -> list[Job] | None:
         """The next batch; empty where, after a failure, it is time to try again; None at the end."""
         try:
-            first = self._queue.get(timeout=self._watchdog.retry_seconds)
+            first = self._next(self._watchdog.retry_seconds)
         except Empty:
             return []
         if first is None:
             return None
         jobs = [first]
+        most = min(self._max_batch, max(HALVED_FROM, len(self._jobs)) // 2)
         full_at = time.monotonic() + self._wait_seconds
-        while len(jobs) < self._max_batch:
+        while len(jobs) < most:
             try:
                 job = (
-                    self._queue.get(timeout=max(0.0, full_at - time.monotonic()))
-                    if self._wait_seconds
-                    else self._queue.get_nowait()
+                    self._next(max(0.0, full_at - time.monotonic())) if self._wait_seconds else self._queue.get_nowait()
                 )
             except Empty:
                 break
@@ -161,6 +175,18 @@ class Batcher:
                 break
             jobs.append(job)
         return jobs
+
+    def _next(self, seconds: float) -> Job | None:
+        """The next of the queue; who has to wait for it hands over first what is done.
+
+        Raises:
+            Empty: none came in so many seconds.
+        """
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            self._hand_over()
+            return self._queue.get(timeout=seconds)
 
     def _decoded(self, jobs: Iterable[Job]) -> list[Job]:
         """Those that are still waited for and have pixels."""

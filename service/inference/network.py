@@ -17,8 +17,6 @@ from trust.preprocess import Pixels
 Outputs: TypeAlias = dict[str, NDArray[Any]]
 
 IMAGE = "image"
-_ARENA_FROM_BYTES = 10_000_000
-"""Smaller networks get memory from malloc as fast; arena and pattern would only keep that of the largest batch."""
 
 
 class Network:
@@ -37,7 +35,7 @@ class Network:
         self._outputs = list(outputs)
         try:
             self.session = onnxruntime.InferenceSession(
-                graph, sess_options=_session_options(len(graph), threads), providers=wanted_providers(execution)
+                graph, sess_options=_session_options(threads), providers=wanted_providers(execution)
             )
         except Exception as error:
             raise BundleError(f"{path} cannot be loaded: {error}; export the bundle again") from error
@@ -93,12 +91,11 @@ def check_network(network: Network, manifest: Manifest, outputs: Sequence[str]) 
             raise BundleError(f"{path} gives {name} {shapes[name]} for one image; wanted (1,); export the bundle again")
 
 
-def _session_options(graph_bytes: int, threads: int) -> Any:
+def _session_options(threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Two pools that spin for work slow each other many times over.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = graph_bytes >= _ARENA_FROM_BYTES
     # Weights in other files are looked for in a folder that can hold none: they are refused.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3

@@ -101,6 +101,35 @@ def test_no_batch_is_larger_than_allowed():
     assert [len(batch) for batch in run(scenario)] == [1, 4, 4, 2]
 
 
+@pytest.mark.parametrize(
+    ("behind", "batches"),
+    # With the black one that runs already there are 64, of which a half is 32; and 20, fewer than are halved.
+    [(63, [1, 32, 31]), (19, [1, 16, 3])],
+)
+def test_batch_leaves_half_of_many_images_for_the_next(behind, batches):
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, range(20, 20 + behind))
+        networks.go.set()
+        await asyncio.gather(*futures)
+
+    assert [len(batch) for batch in run(scenario, max_batch=50)] == batches
+
+
+@pytest.mark.parametrize("wait_seconds", [0.0, 60.0], ids=["others are queued", "others are waited for"])
+def test_answers_are_not_kept_while_others_run_or_are_waited_for(wait_seconds):
+    async def scenario(batcher, networks):
+        networks.go.set()
+        first = [submit(batcher, image(10)), submit(batcher, image(20))]
+        await until(lambda: networks.batches)
+        networks.go.clear()
+        # Of the second batch, which runs, or lacks one image to be full.
+        submit(batcher, image(30))
+        async with asyncio.timeout(10):
+            assert [each.trust for each in await asyncio.gather(*first)] == [0.1, 0.2]
+
+    run(scenario, max_batch=2, wait_seconds=wait_seconds)
+
+
 def test_image_that_nobody_waits_for_is_not_run():
     async def scenario(batcher, networks):
         first, gone, stays = await submit_behind_a_running_batch(batcher, networks, [10, 20])
