@@ -25,7 +25,7 @@ from service.http.monitor_routes import add_monitor
 from service.http.predict import PATH, Predict, PredictFirst
 from service.http.problems import add_problem_handlers
 from service.http.request_id import RequestId
-from service.http.signals import in_two_steps, on_hangup
+from service.http.signals import end_at_once, in_two_steps, on_hangup
 from service.inference.engine import Engine, OnFailure, OnReady
 from service.monitor.metrics import Metrics
 from service.monitor.pool import Pool, leave
@@ -64,11 +64,17 @@ def create_app(
     folder = CaptureFolder(settings.state / "captures")
     captures = Captures(folder, _capture_limits(settings), metrics)
 
+    def end_soon() -> None:
+        # Nobody waits for an answer, and a bundle that is being opened cannot be told to stop.
+        if not engine.is_open:
+            end_at_once()
+        engine.stop_soon()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with captures.running():
             async with engine.running(on_ready, on_failure):
-                with in_two_steps(engine.stop_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
+                with in_two_steps(end_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
                     yield
         if pool is not None:
             leave(pool)
