@@ -102,6 +102,10 @@ class _Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         while not self._events.empty():
             self._hear(self._events.get())
+        for process in self.processes:
+            # Only the worker's own end, which goes with it: where it dies while it is asked whether it is well, the
+            # answer would be waited for until it counts as hung, and no signal be heard meanwhile.
+            process.child_conn.close()
         super().keep_subprocess_alive()
         # Those that died were replaced just now.
         self._answering &= {process.pid for process in self.processes if process.pid is not None}

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.workers import HUNG_SECONDS
 from tests.exposition import samples, series
 from tests.reliability.bundles import write_faulty_bundle
 from tests.reliability.examples import tiny_examples
@@ -150,6 +151,16 @@ def test_killed_worker_costs_what_was_in_flight_and_nobody_is_turned_away(server
     assert outcome.statuses[200] > 100
     assert outcome.wrong == []
     assert len(outcome.lost) <= kills * connections
+
+
+def test_worker_that_dies_while_it_starts_is_not_waited_for(server):
+    new = replace_one(server)
+    time.sleep(0.7)  # it imports, and the supervisor has asked it whether it is well
+    os.kill(new, signal.SIGKILL)
+    began = time.monotonic()
+    wait_until(lambda: new not in workers(server) and len(workers(server)) == 2)
+    assert time.monotonic() - began < HUNG_SECONDS / 2
+    wait_until(lambda: len(answering(server)) == 2)
 
 
 def test_sigterm_ends_all_of_them(server):
