@@ -1,6 +1,7 @@
 """The HTTP service: create_app makes it from settings; what happens to a request to /predict stands in predict.py."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -25,13 +26,15 @@ from service.http.monitor_routes import add_monitor
 from service.http.predict import PATH, Predict, PredictFirst
 from service.http.problems import add_problem_handlers
 from service.http.request_id import RequestId
-from service.http.signals import in_two_steps, on_hangup
+from service.http.signals import end_at_once, in_two_steps, on_hangup
 from service.inference.engine import Engine, OnFailure, OnReady
 from service.monitor.metrics import Metrics
 from service.monitor.pool import Pool, leave
 from service.schemas import Health, ModelReport, Prediction, Ready, Welcome
 from service.settings import Settings
 
+LOOK_SECONDS = 0.05
+"""Between two looks whether it is time to listen."""
 DESCRIPTION = "Classifies an image and says how probable it is that this very answer is right."
 LINKS = {
     "predict": PATH,
@@ -50,25 +53,38 @@ def create_app(
     on_ready: OnReady | None = None,
     on_failure: OnFailure | None = None,
     pool: Pool | None = None,
+    any_answers: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """The service as an ASGI app; its lifespan opens the bundle in the background.
+
+    Who serves it listens from the start, so that /healthz and /readyz tell of a long opening; or, where others on the
+    same socket answer, once the bundle is open: what they would answer must not be turned away here.
 
     Args:
         settings: every choice the operator has.
         on_ready: called with the bundle once it answers.
         on_failure: called with the error if the bundle cannot be opened; /readyz says it too.
         pool: this worker's place where there are several, already joined.
+        any_answers: whether another worker answers on the same socket.
     """
     metrics = Metrics(settings.class_series_limit, settings.max_queue, pool)
     engine = Engine(settings, metrics, None if pool is None else pool.folder)
     folder = CaptureFolder(settings.state / "captures")
     captures = Captures(folder, _capture_limits(settings), metrics)
 
+    def end_soon() -> None:
+        # Nobody waits for an answer, and a bundle that is being opened cannot be told to stop.
+        if not engine.is_open:
+            end_at_once()
+        engine.stop_soon()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with captures.running():
             async with engine.running(on_ready, on_failure):
-                with in_two_steps(engine.stop_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
+                with in_two_steps(end_soon, settings.drain_seconds), on_hangup(engine.serve_anew):
+                    while any_answers() and not engine.is_open:
+                        await asyncio.sleep(LOOK_SECONDS)
                     yield
         if pool is not None:
             leave(pool)

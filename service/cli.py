@@ -1,7 +1,5 @@
 """trustserve serve | predict | inspect | recalibrate: the command line."""
 
-import logging
-import os
 import signal
 import socket
 import sys
@@ -20,6 +18,7 @@ from service import garbage, malloc
 from service.app import create_app
 from service.banner import banner
 from service.http.protocol import BoundedHttpProtocol
+from service.http.signals import end_at_once
 from service.inference.answer import threshold_in_force
 from service.inference.batching import INFERENCE_THREAD
 from service.inference.bundle import Bundle, check_golden, golden_differences, load_bundle, open_bundle
@@ -156,9 +155,7 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
 def _leave_hanging_batches() -> None:
     """Ends the process where a batch does not end: nobody waits for it, all else is closed."""
     if any(thread.name == INFERENCE_THREAD for thread in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
+        end_at_once()
 
 
 def _server_options() -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """Several worker processes behind one socket, under uvicorn's supervisor: it starts, replaces and ends them.
 
-A bundle that cannot be opened ends them all, as it ends a single one.
+A bundle that cannot be opened ends them all, as it ends a single one. Once they answer, one that dies costs no more
+than what was in flight in it: who takes its place listens when its bundle is open, unless nobody else answers; where it
+cannot be opened, the others go on.
 """
 
+import asyncio
+import logging
 import multiprocessing
 import os
 import shutil
@@ -10,6 +14,7 @@ import signal
 import socket
 import tempfile
 import threading
+from ctypes import c_bool
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -35,6 +40,10 @@ from service.settings import Settings
 # A worker does not answer the supervisor before everything is imported: on a busy machine that takes longer than the
 # five seconds after which uvicorn would take it for hung, and start another.
 HUNG_SECONDS = 60
+AGAIN_SECONDS = 10
+"""After which another worker tries to open the bundle that one could not open."""
+
+_logger = logging.getLogger("trustserve")
 
 _held: list[FileLock] = []
 """A lock ends with its object; this one ends with the process."""
@@ -42,11 +51,13 @@ _held: list[FileLock] = []
 
 @dataclass(frozen=True)
 class _Opened:
+    pid: int
     banner: str
 
 
 @dataclass(frozen=True)
 class _Failed:
+    pid: int
     sentence: str
 
 
@@ -61,30 +72,44 @@ def serve_workers(settings: Settings, listener: socket.socket, options: dict[str
         listener: the socket they share.
         options: further ones for uvicorn.
     """
-    events: SimpleQueue[Event] = multiprocessing.get_context("spawn").SimpleQueue()
+    spawn = multiprocessing.get_context("spawn")
+    events: SimpleQueue[Event] = spawn.SimpleQueue()
+    # Without a lock: whoever is killed while it holds one would stop all others.
+    any_answers = spawn.RawValue(c_bool, False)
     with tempfile.TemporaryDirectory(prefix="trustserve-") as folder:
-        worker = partial(_create_worker, settings, Path(folder), listener.getsockname()[1], events)
+        worker = partial(_create_worker, settings, Path(folder), listener.getsockname()[1], events, any_answers)
         config = uvicorn.Config(
             worker, factory=True, workers=settings.workers, timeout_worker_healthcheck=HUNG_SECONDS, **options
         )
-        supervisor = _Supervisor(config, listener, events)
+        supervisor = _Supervisor(config, listener, events, any_answers)
         supervisor.run()
         return supervisor.failure
 
 
 class _Supervisor(Multiprocess):
-    """uvicorn's, which also hears how opening the bundle went."""
+    """uvicorn's, which also hears how opening the bundle went, and tells the workers whether any of them answers."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, events: "SimpleQueue[Event]") -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, events: "SimpleQueue[Event]", any_answers: c_bool
+    ) -> None:
         super().__init__(config, [listener])
         self.failure: str | None = None
         self._events = events
-        self._opening = config.workers
+        self._any_answers = any_answers
+        self._answering: set[int] = set()
+        self._all_answered = False
 
     def keep_subprocess_alive(self) -> None:
         while not self._events.empty():
             self._hear(self._events.get())
+        for process in self.processes:
+            # Only the worker's own end, which goes with it: where it dies while it is asked whether it is well, the
+            # answer would be waited for until it counts as hung, and no signal be heard meanwhile.
+            process.child_conn.close()
         super().keep_subprocess_alive()
+        # Those that died were replaced just now.
+        self._answering &= {process.pid for process in self.processes if process.pid is not None}
+        self._any_answers.value = bool(self._answering)
 
     def handle_hup(self) -> None:
         # uvicorn would start new workers. These open the new bundle beside the old one, which stays if it is broken.
@@ -93,17 +118,28 @@ class _Supervisor(Multiprocess):
                 os.kill(process.pid, signal.SIGHUP)
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, _Failed):
+        if isinstance(event, _Opened):
+            self._answering.add(event.pid)
+            _logger.info("worker %d answers", event.pid)
+            # Once, when whichever worker is asked will answer.
+            if not self._all_answered and self._answering >= {process.pid for process in self.processes}:
+                self._all_answered = True
+                print(event.banner, flush=True)
+        elif self._all_answered and self._answering:
+            _logger.error(
+                "worker %d does not answer, the others do: %s; another one tries in %d seconds",
+                event.pid,
+                event.sentence,
+                AGAIN_SECONDS,
+            )
+        else:
             self.failure = self.failure or event.sentence
             self.should_exit.set()
-            return
-        self._opening -= 1
-        # Once, when whichever worker is asked will answer.
-        if self._opening == 0:
-            print(event.banner, flush=True)
 
 
-def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]") -> ASGIApp:
+def _create_worker(
+    settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]", any_answers: c_bool
+) -> ASGIApp:
     """The app of one worker; called in its process."""
     malloc.share_one_arena()
     configure_logging(settings.log_level, settings.log_format)
@@ -115,12 +151,14 @@ def _create_worker(settings: Settings, folder: Path, port: int, events: "SimpleQ
 
     def on_ready(bundle: Bundle) -> None:
         garbage.settle()
-        events.put(_Opened(banner(bundle, settings.host, port)))
+        events.put(_Opened(os.getpid(), banner(bundle, settings.host, port)))
 
     def on_failure(error: Exception) -> None:
-        events.put(_Failed(str(error)))
+        events.put(_Failed(os.getpid(), str(error)))
+        # Unless the supervisor ends them all, it starts another one.
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, os.kill, os.getpid(), signal.SIGTERM)
 
-    return create_app(_share_of_cores(settings), on_ready, on_failure, pool)
+    return create_app(_share_of_cores(settings), on_ready, on_failure, pool, lambda: any_answers.value)
 
 
 def _take_slot(folder: Path) -> int:

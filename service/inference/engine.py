@@ -82,13 +82,18 @@ class Engine:
         assert self._lane is not None, "checked just now"
         return self._lane
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a lane answers."""
+        return self._lane is not None
+
     def check_open(self) -> None:
         """Passes where a lane answers.
 
         Raises:
             NotReady: none does; the message says why.
         """
-        if self._lane is None:
+        if not self.is_open:
             raise NotReady(self._status)
 
     @property
@@ -190,6 +195,7 @@ class Engine:
         try:
             yield
         finally:
+            self._stopping = True
             await opening
             await asyncio.gather(*(lane.close(GRACE_SECONDS) for lane in (self._lane, self.shadow) if lane is not None))
             if self._journal is not None:
@@ -215,6 +221,8 @@ class Engine:
             _logger.exception("opening the bundle %s failed", self._settings.model)
             self._fail("the bundle could not be opened; the log has the reason", error, on_failure)
         else:
+            if self._stopping:
+                return
             if on_ready is not None:
                 on_ready(self.lane.bundle)
             await self._follow()

@@ -2,18 +2,21 @@
 
 import signal
 import sqlite3
+import subprocess
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
 from service.cli import GRACEFUL_SECONDS
-from tests.reliability.bundles import PLAIN, busy
+from tests.reliability.bundles import PLAIN, busy, write_faulty_bundle
 from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, start
-from tests.reliability.nginx import nginx_before
+from tests.reliability.nginx import free_port, nginx_before
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import ask, connect, get, predict_request, read_answer
-from tests.service.server import Server
+from tests.reliability.wire import ask, connect, get, predict_request, read_answer, wait_until
+from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
 
 
 def readiness(server: Server) -> int | None:
@@ -22,6 +25,13 @@ def readiness(server: Server) -> int | None:
         return get(server.port, "/readyz").status
     except ConnectionError:
         return None
+
+
+def is_alive(port: int) -> bool:
+    try:
+        return get(port, "/healthz").status == 200
+    except OSError:
+        return False
 
 
 def journalled(state: Path) -> set[str]:
@@ -65,6 +75,21 @@ def test_end_comes_within_the_grace_time_even_if_a_batch_hangs(serve_process, fa
         server.process.wait(60)
     # The batch would have taken half a minute; the rest is for a busy machine.
     assert time.monotonic() - began < GRACEFUL_SECONDS + 10
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_end_while_the_bundle_is_opened_waits_for_nothing(workers, tmp_path):
+    bundle = write_faulty_bundle(tmp_path / "slow", seconds_an_image=1000)
+    port = free_port()
+    command = [*TRUSTSERVE, "serve", "--model", str(bundle), "--port", str(port), "--workers", workers]
+    with subprocess.Popen(command, env=ENVIRONMENT, cwd=tmp_path) as process:
+        try:
+            wait_until(lambda: is_alive(port), seconds=300)
+            assert get(port, "/readyz").status == 503
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_every_answer_that_was_given_is_in_the_journal(serve_process, tiny_bundle, tmp_path):

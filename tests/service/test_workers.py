@@ -1,6 +1,8 @@
 """`trustserve serve --workers 2`: real processes, some of which are killed."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.workers import HUNG_SECONDS
 from tests.exposition import samples, series
+from tests.reliability.bundles import write_faulty_bundle
+from tests.reliability.examples import tiny_examples
+from tests.reliability.load import Load, start
 from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
 from tests.tiny import edit_manifest, png, quadrants
 
@@ -33,9 +39,26 @@ def workers(server: Server) -> set[int]:
     return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
 
-def openings(server: Server) -> int:
-    """How often a worker opened the bundle, by the log."""
-    return Path(server.log.name).read_text().count("classifier and oracle run")
+def log(server: Server) -> str:
+    return Path(server.log.name).read_text()
+
+
+def answering(server: Server) -> set[int]:
+    """Process ids of those who opened the bundle, by the log, and live."""
+    return {int(pid) for pid in re.findall(r"worker (\d+) answers", log(server))} & workers(server)
+
+
+def replace_one(server: Server) -> int:
+    """Kills the worker that is there the longest, and gives back the process id of the one in its place."""
+    old = workers(server)
+    os.kill(min(old), signal.SIGKILL)
+    wait_until(lambda: len(workers(server) - old) == 1 and len(workers(server)) == 2)
+    return (workers(server) - old).pop()
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def is_alive(pid: int) -> bool:
@@ -100,13 +123,9 @@ def test_each_workers_process_is_there(server):
 def test_killed_worker_is_replaced_and_no_counter_drops(server):
     ask(server, 10)
     before, old = scrape(server), workers(server)
-    for pid in old:  # one after the other, so that each has counted something
-        opened = openings(server)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda pid=pid: pid not in workers(server) and len(workers(server)) == 2)
-        # The other one says that it is ready, too: first the new one must have opened the bundle.
-        wait_until(lambda opened=opened: openings(server) > opened)
-        wait_until(lambda: all(httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200 for _ in range(40)))
+    for _ in old:  # one after the other, so that each has counted something
+        replace_one(server)
+        wait_until(lambda: len(answering(server)) == 2)
     after = scrape(server)
     counters = {key for key in before if key[0].endswith(("_total", "_count", "_bucket", "_sum"))}
     dropped = {key for key in counters if key[0].startswith("trust_") and after[key] < before[key]}
@@ -116,6 +135,32 @@ def test_killed_worker_is_replaced_and_no_counter_drops(server):
     now = scrape(server)
     assert now[TRUSTED] == before[TRUSTED] + 10
     assert now[series("trust_queue_capacity")] == 200
+
+
+def test_killed_worker_costs_what_was_in_flight_and_nobody_is_turned_away(server):
+    connections, kills = 16, 4
+    # A connection for each request: one that stays would stay with the worker that lives.
+    load = Load(server.port, tiny_examples(64), {"Connection": "close"})
+    loading = start(load.open(rate=100, seconds=600, connections=connections))
+    for _ in range(kills):
+        replace_one(server)
+        wait_until(lambda: len(answering(server)) == 2)
+    load.stop()
+    outcome = loading.result(60)
+    assert outcome.statuses.keys() == {200}
+    assert outcome.statuses[200] > 100
+    assert outcome.wrong == []
+    assert len(outcome.lost) <= kills * connections
+
+
+def test_worker_that_dies_while_it_starts_is_not_waited_for(server):
+    new = replace_one(server)
+    time.sleep(0.7)  # it imports, and the supervisor has asked it whether it is well
+    os.kill(new, signal.SIGKILL)
+    began = time.monotonic()
+    wait_until(lambda: new not in workers(server) and len(workers(server)) == 2)
+    assert time.monotonic() - began < HUNG_SECONDS / 2
+    wait_until(lambda: len(answering(server)) == 2)
 
 
 def test_sigterm_ends_all_of_them(server):
@@ -146,6 +191,40 @@ def test_bundle_that_cannot_be_served_is_one_sentence(own_bundle):
     assert result.stderr.startswith("trustserve: ")
     assert "answers differently here" in result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
+
+
+def everybody_answers(server: Server) -> bool:
+    # Whoever takes a new connection answers: twenty in a row are all who listen.
+    asked = (httpx.post(f"{server.url}/predict", files={"image": IMAGE}, timeout=30) for _ in range(20))
+    return {response.status_code for response in asked} == {200}
+
+
+def test_worker_that_cannot_take_anothers_place_leaves_the_others_alone(own_bundle, tmp_path):
+    with Server(tmp_path, "--model", str(own_bundle), "--workers", "2") as server:
+        edit_manifest(own_bundle, golden_tolerance=1e-12)
+        replace_one(server)
+        wait_until(lambda: "does not answer, the others do" in log(server))
+        assert "answers differently here" in log(server)
+        assert everybody_answers(server)
+        edit_manifest(own_bundle, golden_tolerance=1e-4)
+        wait_until(lambda: len(answering(server)) == 2)
+        assert everybody_answers(server)
+        assert server.stop(signal.SIGTERM) == 0
+
+
+def test_worker_that_opens_for_ever_listens_where_nobody_else_answers(own_bundle, tmp_path):
+    with Server(tmp_path, "--model", str(own_bundle), "--workers", "2") as server:
+        shutil.rmtree(own_bundle)
+        write_faulty_bundle(own_bundle, seconds_an_image=1000)
+        new = replace_one(server)
+        # Importing takes two or three: it is at the golden batch.
+        wait_until(lambda: processor_seconds(new) > 8)
+        assert everybody_answers(server)
+        assert new in workers(server) - answering(server)
+        os.kill(min(workers(server)), signal.SIGKILL)
+        assert httpx.get(f"{server.url}/healthz", timeout=300).status_code == 200
+        assert httpx.get(f"{server.url}/readyz", timeout=300).status_code == 503
+        assert server.stop(signal.SIGTERM) == 0
 
 
 def test_all_workers_follow_what_one_of_them_was_told(own_bundle, tmp_path):
