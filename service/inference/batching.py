@@ -176,11 +176,11 @@ class Batcher:
             jobs.append(job)
         return jobs
 
-    def _next(self, seconds: float) -> Job | None:
+    def _next(self, seconds: float | None) -> Job | None:
         """The next of the queue; who has to wait for it hands over first what is done.
 
         Raises:
-            Empty: none came in so many seconds.
+            Empty: none came in so many seconds; None is as long as it takes.
         """
         try:
             return self._queue.get_nowait()
