@@ -97,7 +97,10 @@ def moments(
             traffic.haze = WORST_HAZE * max(0.0, seconds - clean_seconds) / haze_seconds
             report = monitor.get(f"/monitor?window={WINDOW_SECONDS}s")
             known = {sighting.name for sighting in seen}
-            for name in sorted(_happening(traffic, report, alerts) - known):
+            # What is seen at once: the haze first, then what may have come of it.
+            for name in sorted(
+                _happening(traffic, report, alerts) - known, key=lambda name: (name != HAZE_BEGINS, name)
+            ):
                 seen.append(Sighting(name, seconds, traffic.answered))
             yield Moment(seconds, traffic.haze, traffic.answered, traffic.accuracy, report, tuple(seen))
             time.sleep(1)

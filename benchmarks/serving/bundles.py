@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from benchmarks.serving.photographs import crops
 from training.bundle.export import GOLDEN_TOLERANCE, version_of
 from training.bundle.networks import TorchNetworks
+from training.bundle.reduced_jpeg import reducing
 from training.bundle.reference import ReferenceAnswers, summarise
 from training.classifier.network import Classifier, SmallResNet, build_backbone, data_config
 from training.data.dataset import Split
@@ -39,7 +40,7 @@ from trust.manifest import (
     read_manifest,
     verify_files,
 )
-from trust.preprocess import Preprocess
+from trust.preprocess import Preprocess, ReducedJpeg
 
 Kind = Literal["pair", "shared", "label"]
 
@@ -88,6 +89,18 @@ def small_bundle(folder: Path) -> Path:
     spec = Preprocess(input_size=(1, SMALL_SIDE, SMALL_SIDE), mean=(0.5,), std=(0.25,), interpolation="bilinear")
     small = Architecture("a small ResNet", spec, 10, lambda: SmallResNet(10, 1, SMALL_WIDTHS))
     return _bundle(folder / "small", "pair", small)
+
+
+def with_reduced_jpeg(bundle: Path) -> Path:
+    """The same bundle, beside it, which decodes JPEG files at a reduced size as if its answers had been compared."""
+    place = bundle.with_name(f"{bundle.name}-reduced-jpeg")
+    manifest = read_manifest(bundle)
+    spec = reducing(manifest.preprocess, ReducedJpeg())
+    version = version_of(manifest.files, manifest.trust_head, spec)
+    shutil.copytree(bundle, place, dirs_exist_ok=True)
+    reduced = manifest.model_copy(update={"name": place.name, "version": version, "preprocess": spec})
+    (place / MANIFEST).write_text(reduced.model_dump_json(indent=2) + "\n")
+    return place
 
 
 def _bundle(place: Path, kind: Kind, architecture: Architecture) -> Path:
