@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.serving.photographs import crops
+from benchmarks.serving.servers import ROOT
 from training.bundle.export import GOLDEN_TOLERANCE, version_of
 from training.bundle.networks import TorchNetworks
 from training.bundle.reduced_jpeg import reducing
@@ -104,13 +105,21 @@ def with_reduced_jpeg(bundle: Path) -> Path:
 
 
 def _bundle(place: Path, kind: Kind, architecture: Architecture) -> Path:
-    try:
-        verify_files(place, read_manifest(place))
-    except BundleError:
+    if not _is_current(place):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         _write(place, kind, architecture)
     return place
+
+
+def _is_current(place: Path) -> bool:
+    """Whether the bundle is whole, and was made after what makes it was last changed: else it costs what that cost."""
+    try:
+        verify_files(place, read_manifest(place))
+    except BundleError:
+        return False
+    sources = [Path(__file__), *(file for folder in ("training", "trust") for file in (ROOT / folder).rglob("*.py"))]
+    return (place / MANIFEST).stat().st_mtime > max(file.stat().st_mtime for file in sources)
 
 
 def _write(place: Path, kind: Kind, architecture: Architecture) -> None:
