@@ -93,7 +93,8 @@ def failures(rows: Sequence[Row]) -> list[str]:
         "got another image's answer": sum(len(row.outcome.wrong) for row in rows),
         "got an error": sum(count for row in rows for status, count in row.outcome.statuses.items() if status != 200),
     }
-    return [f"{count} requests {what}" for what, count in counts.items() if count]
+    found = [f"{count} requests {what}" for what, count in counts.items() if count]
+    return found + [f"such as {row.outcome.lost[0]}" for row in rows if row.outcome.lost]
 
 
 def table(capacity: float, rows: Sequence[Row]) -> str:

@@ -7,6 +7,7 @@ and as long as answers are not read. Here each of these has an end.
 import asyncio
 import http
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -20,6 +21,9 @@ HEAD_SECONDS = 10.0
 """In which a request's head has to come whole, from the connection's begin or its own first byte on."""
 SEND_SECONDS = 30.0
 """After which somebody who does not read the answers is hung up on."""
+LAST_LOOK_SECONDS = 0.05
+"""Between the end of such a time and of the connection: a loop that was held up, as when the machine was suspended, runs
+its timers before it reads what came meanwhile."""
 HEAD_BYTES = 65_536
 """Most bytes of a request that are not its body: request line, headers, framing of chunks, trailers."""
 CHUNK_FRAMING_BYTES = 8
@@ -30,6 +34,21 @@ LINGER_SECONDS = 1.0
 """How long a connection that is refused stays half open: closed on unread bytes it is reset, and the reason is lost."""
 
 
+class _EndOfPatience:
+    """Calls back after a while, unless it is cancelled or what came by then cancels it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[[], object]) -> None:
+        self._loop, self._callback = loop, callback
+        self._handle = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._handle = self._loop.call_later(LAST_LOOK_SECONDS, self._callback)
+
+    def cancel(self) -> None:
+        """Nobody has to be called back."""
+        self._handle.cancel()
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection, from its begin to its end."""
 
@@ -38,12 +57,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._awaits_head = True
         self._head_bytes = 0
         self._refused = False
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
+        self._head_timer: _EndOfPatience | None = None
+        self._send_timer: _EndOfPatience | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, transport.abort)
+        self._head_timer = _EndOfPatience(self.loop, HEAD_SECONDS, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
@@ -85,13 +104,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+        self._send_timer = _EndOfPatience(self.loop, SEND_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_send_timer()
 
     def timeout_keep_alive_handler(self) -> None:
+        # In place of uvicorn's own timer, so that a request that came cancels it.
+        self.timeout_keep_alive_task = self.loop.call_later(LAST_LOOK_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
         # To close is to wait until all was read, which may be never.
         if self.transport.get_write_buffer_size() > 0:
             self.transport.abort()
@@ -102,7 +125,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(431, f"the request has more than {HEAD_BYTES} bytes beside its body; the connection is closed")
         elif self._awaits_head and not self._is_watched:
             # Some of a head came: the timer of an idle connection no longer runs.
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self._head_timer = _EndOfPatience(self.loop, HEAD_SECONDS, self.transport.abort)
 
     @property
     def _is_answering(self) -> bool:

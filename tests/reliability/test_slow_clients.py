@@ -1,5 +1,6 @@
 """Clients that take their time, or all the connections: bounded time and memory for them, answers for the others."""
 
+import signal
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.http.protocol import HEAD_SECONDS
 from tests.exposition import series
 from tests.reliability.footprint import footprint
 from tests.reliability.wire import ask, connect, is_closed, predict_request, read_answer, wait_until
@@ -96,6 +98,23 @@ def test_a_thousand_idle_connections_leave_room_for_others_and_do_not_stay(serve
         assert_others_are_answered(server)
         # Still open here: it is the service that lets go of them.
         wait_until(lambda: footprint(server.process.pid).descriptors <= before.descriptors + 5)
+
+
+def test_requests_that_came_while_the_service_was_held_up_are_answered(server):
+    with ExitStack() as stack:
+        # Each has had an answer, and is closed 5 s after it if no more comes; a fresh one after 10 s.
+        kept, fresh = ([stack.enter_context(connect(server.port)) for _ in range(20)] for _ in range(2))
+        for connection in kept:
+            connection.sendall(predict_request(IMAGE))
+            assert read_answer(connection).status == 200
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            for connection in kept + fresh:
+                connection.sendall(predict_request(IMAGE))
+            time.sleep(HEAD_SECONDS + 1)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        assert [read_answer(connection).status for connection in kept + fresh] == [200] * 40
 
 
 def test_a_caller_that_stops_sending_after_its_request_is_answered_or_hung_up_on(server):
