@@ -88,13 +88,16 @@ def growth(rows: Sequence[Row]) -> list[str]:
 
 def failures(rows: Sequence[Row]) -> list[str]:
     """What became of requests other than their answers, in words."""
+    lost = [reason for row in rows for reason in row.outcome.lost]
     counts = {
-        "got no answer": sum(len(row.outcome.lost) for row in rows),
+        "got no answer": len(lost),
         "got another image's answer": sum(len(row.outcome.wrong) for row in rows),
         "got an error": sum(count for row in rows for status, count in row.outcome.statuses.items() if status != 200),
     }
-    found = [f"{count} requests {what}" for what, count in counts.items() if count]
-    return found + [f"such as {row.outcome.lost[0]}" for row in rows if row.outcome.lost]
+    found = {what: f"{count} requests {what}" for what, count in counts.items() if count}
+    if lost:
+        found["got no answer"] += f", such as {lost[0]}"
+    return list(found.values())
 
 
 def table(capacity: float, rows: Sequence[Row]) -> str:

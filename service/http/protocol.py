@@ -22,8 +22,8 @@ HEAD_SECONDS = 10.0
 SEND_SECONDS = 30.0
 """After which somebody who does not read the answers is hung up on."""
 LAST_LOOK_SECONDS = 0.05
-"""Between the end of such a time and of the connection: a loop that was held up, as when the machine was suspended, runs
-its timers before it reads what came meanwhile."""
+"""Between the end of such a time and of the connection: a loop that was held up, as when the machine was suspended, has
+its timers run before it reads what came meanwhile."""
 HEAD_BYTES = 65_536
 """Most bytes of a request that are not its body: request line, headers, framing of chunks, trailers."""
 CHUNK_FRAMING_BYTES = 8

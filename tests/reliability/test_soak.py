@@ -40,7 +40,7 @@ def test_rows_that_stay_as_they_are_have_no_growth():
         (lambda minute: row(minute, descriptors=20 + minute), "descriptors grew"),
         (lambda minute: row(minute, threads=10 + minute), "threads grew"),
         (lambda minute: row(minute, seconds=0.01 * minute), "latency"),
-        (lambda minute: row(minute, lost=["one"]), "10 requests got no answer"),
+        (lambda minute: row(minute, lost=["one"]), "10 requests got no answer, such as one"),
         (lambda minute: row(minute, wrong=["one"]), "10 requests got another image's answer"),
     ],
     ids=["memory", "descriptors", "threads", "latency", "lost", "wrong"],
