@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.tiny import edit_manifest, expected_answer, png, quadrants, write_tiny_bundle
 
 NOT_FINITE, RAISES, BUSY = 251, 252, 253
-UNIT_SECONDS = 0.01
+UNIT_SECONDS = 0.02
 """A busy image keeps the network busy for so long, times its second to last pixel."""
 
 _SIDE = 64
@@ -49,7 +49,7 @@ def image(mark: int = 0, before: int = 0) -> bytes:
 
 
 def busy(seconds: float) -> bytes:
-    """An image that keeps the network busy for about so long, 2.55 s at most."""
+    """An image that keeps the network busy for about so long, 5.1 s at most."""
     return image(BUSY, round(seconds / UNIT_SECONDS))
 
 

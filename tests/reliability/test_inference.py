@@ -83,7 +83,8 @@ def test_image_that_the_networks_fail_on_fails_alone(server):
 
 def test_batch_that_hangs_makes_the_service_not_ready_until_it_ends(server):
     with connect(server.port) as hanging:
-        hanging.sendall(predict_request(busy(2.5)))
+        # The service looks once a second; its look must come well before the batch's end.
+        hanging.sendall(predict_request(busy(HANG_SECONDS + 3)))
         wait_until(lambda: get(server.port, "/readyz").status == 503)
         reason = get(server.port, "/readyz").json()["detail"]
         assert f"a batch runs for more than {HANG_SECONDS:g} s" in reason
