@@ -1,7 +1,7 @@
 """From pixels to answers: both networks, the trust head and the decision, over one batch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +39,11 @@ def threshold_in_force(chosen: float | None, bundle: Bundle) -> Threshold:
     return Threshold(value=chosen, statement="set by the operator; no error rate is promised")
 
 
-def answer_batch(bundle: Bundle, threshold: Threshold, images: Sequence[Pixels]) -> list[Answer]:
-    """One answer an image, in their order; each image (H, W, C) uint8."""
-    outputs = bundle.sessions.run(images)
+def answer_batch(
+    bundle: Bundle, threshold: Threshold, images: Sequence[Pixels], classified: Callable[[], None] = lambda: None
+) -> list[Answer]:
+    """One answer an image, in their order; each image (H, W, C) uint8; `classified` as for `SessionPair.run`."""
+    outputs = bundle.sessions.run(images, classified)
     head = bundle.manifest.trust_head
     inputs = trust_inputs(head, outputs)  # (N, I)
     trust = trust_of_inputs(head, inputs, outputs.get("novelty"))  # (N,)

@@ -4,6 +4,9 @@ Alone, an image never waits; under load the batches grow by themselves, up to th
 the queue, decodes them and runs the networks. Large images take a way of their own: a pool decodes them and puts them
 back as pixels, so that decoding one does not hold up the others.
 
+Where each network has a core, two such threads take turns: the classifier runs on the next batch while the oracle ends
+the last one, else a core would wait for the other at the end of each batch.
+
 Under load two halves of the images take turns: while the networks run on one, the event loop answers the other and
 receives what comes next. Only one thread at a time runs Python, and all do but the networks: so answers are handed over
 when the next batch is about to run, not while it is decoded; and a batch leaves the event loop something to do.
@@ -18,7 +21,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 
 from service.errors import IN_THE_LOG, AnswerInvalid, InferenceFailed, NotReady, Overloaded, ServiceError
 from service.inference.answer import Answer
@@ -59,24 +62,26 @@ class Batcher:
     """Collects images from concurrent tasks and gives each its own answer.
 
     Args:
-        run: pixels -> as many answers in their order, and request ids; called in a thread of its own, one batch at a
-            time.
+        run: pixels -> as many answers in their order, and request ids; called in a thread of its own. What it gets as
+            well it calls as soon as the next batch may begin, if that is before it has the answers.
         probe: runs the networks on an image that they answer if they can answer any; called after a failure.
         decoder: from bytes to pixels.
         pool: threads that decode large images.
         watchdog: is told when a batch begins and ends, and of failures.
         max_batch: most images in one batch.
+        batches: that may be under way at once, 1 or 2.
         wait_seconds: how long the first image of a batch that is not full waits for company.
     """
 
     def __init__(
         self,
-        run: Callable[[Sequence[str], list[Pixels]], Sequence[Answer]],
+        run: Callable[[Sequence[str], list[Pixels], Callable[[], None]], Sequence[Answer]],
         probe: Callable[[], None],
         decoder: Decoder,
         pool: Executor,
         watchdog: Watchdog,
         max_batch: int,
+        batches: int = 1,
         wait_seconds: float = 0.0,
     ) -> None:
         self._run, self._probe = run, probe
@@ -87,10 +92,13 @@ class Batcher:
         self._jobs: set[Job] = set()
         self._closing = False
         self._done: list[Settled] = []
+        self._turn = Lock()
+        self._ended = 0.0
         self._loop = asyncio.get_running_loop()
         # Not joined at exit: a batch that hangs must not keep the process.
-        self._thread = Thread(target=self._work, name=INFERENCE_THREAD, daemon=True)
-        self._thread.start()
+        self._threads = [Thread(target=self._work, name=INFERENCE_THREAD, daemon=True) for _ in range(batches)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, job: Job) -> "asyncio.Future[Answer]":
         """Queues an image, on the event loop; gives back the future of its answer.
@@ -129,22 +137,42 @@ class Batcher:
         if self._jobs:
             await asyncio.wait([job.answer for job in self._jobs], timeout=grace_seconds)
         self.fail_all("the service is stopping; try again shortly")
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
-        return not self._thread.is_alive()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, JOIN_SECONDS)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
-        while (jobs := self._collect()) is not None:
-            began = time.monotonic()
-            if not jobs:
-                self._try_again()
-                continue
-            ready = self._decoded(jobs)
-            self._hand_over()
-            if ready:
-                self._done = self._answered(ready)
-                self._pace.answered(len(ready), time.monotonic() - began)
+        while True:
+            turn = _Turn(self._turn)
+            try:
+                jobs = self._collect()
+                if jobs is None:
+                    break
+                self._take(jobs, turn)
+            finally:
+                turn.end()
         self._hand_over()
+
+    def _take(self, jobs: list[Job], turn: "_Turn") -> None:
+        began = time.monotonic()
+        if not jobs:
+            self._try_again()
+            return
+        ready = self._decoded(jobs)
+        self._hand_over()
+        if not ready:
+            return
+        done = self._answered(ready, turn.end)
+        ended = time.monotonic()
+        # Of batches that overlap, each counts from the end of the last.
+        self._pace.answered(len(ready), ended - max(began, self._ended))
+        self._ended = ended
+        if len(self._threads) == 1:
+            self._done = done
+        else:
+            self._settle(done)
 
     def _hand_over(self) -> None:
         """Gives the answers of the last batch to those who wait for them."""
@@ -223,12 +251,11 @@ class Batcher:
             return ServiceError(f"something unexpected happened; {IN_THE_LOG}")
         return None
 
-    def _answered(self, jobs: list[Job]) -> list[Settled]:
+    def _answered(self, jobs: list[Job], next_may_begin: Callable[[], None]) -> list[Settled]:
         try:
             with self._watchdog.watching():
-                answers = self._run(
-                    [job.request_id for job in jobs], [job.pixels for job in jobs if job.pixels is not None]
-                )
+                pixels = [job.pixels for job in jobs if job.pixels is not None]
+                answers = self._run([job.request_id for job in jobs], pixels, next_may_begin)
         except Exception as error:  # noqa: BLE001 - whatever it is, these images have no answer
             return self._answered_alone(jobs, error)
         return [(job, answer if answer.is_finite else _invalid(job)) for job, answer in zip(jobs, answers, strict=True)]
@@ -251,7 +278,7 @@ class Batcher:
         if (trouble := self._watchdog.trouble()) is not None:
             # It was not this image: the others of the batch need not fail one by one.
             return [(job, InferenceFailed(trouble))]
-        return self._answered([job])
+        return self._answered([job], _nothing)
 
     def _try_again(self) -> None:
         """Finds out whether the networks answer anything at all."""
@@ -269,6 +296,26 @@ class Batcher:
             with suppress(RuntimeError):
                 # Once a batch: waking the event loop costs a system call.
                 self._loop.call_soon_threadsafe(_settle, settled)
+
+
+class _Turn:
+    """Of one batch, from where it is collected until the next one may be.
+
+    Made by who waits for it, ended once, though several times told to.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock: Lock | None = lock
+        lock.acquire()
+
+    def end(self) -> None:
+        """Lets the next one begin."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+def _nothing() -> None: ...
 
 
 def _settle(settled: Iterable[Settled]) -> None:

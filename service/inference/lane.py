@@ -1,7 +1,7 @@
 """One open bundle at work: its queue and inference thread, its threshold, its monitor."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -52,6 +52,7 @@ class Lane:
             decoders,
             self._watchdog,
             bundle.sessions.largest_batch,
+            2 if bundle.sessions.overlaps else 1,
             settings.batch_wait_seconds,
         )
         monitor.background.start()
@@ -84,9 +85,11 @@ class Lane:
         if stopped:
             self.bundle.sessions.close()
 
-    def _run(self, request_ids: Sequence[str], images: list[Pixels]) -> Sequence[Answer]:
+    def _run(
+        self, request_ids: Sequence[str], images: list[Pixels], next_may_begin: Callable[[], None]
+    ) -> Sequence[Answer]:
         self._metrics.batch_size.observe(len(images))
-        answers = answer_batch(self.bundle, self.threshold, images)
+        answers = answer_batch(self.bundle, self.threshold, images, next_may_begin)
         # Before they are sent: no label comes earlier than its answer.
         counted = [row for row in zip(request_ids, answers, images, strict=True) if row[1].is_finite]
         self.live.observe([row[0] for row in counted], [row[1] for row in counted], [row[2] for row in counted])

@@ -1,9 +1,9 @@
 """A bundle's networks as onnxruntime sessions: one batch of pixels in, every output of both graphs out."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,14 +38,26 @@ class SessionPair:
         # Memory and bindings are those of one batch.
         self._one_batch = Lock()
 
-    def run(self, images: Pixels | Sequence[Pixels]) -> Outputs:
+    @property
+    def overlaps(self) -> bool:
+        """Whether another thread may run the next batch as soon as this one is classified."""
+        # On a GPU, memory and bindings are those of one batch.
+        return self._oracle is not None and self.plan.parallel and not self.on_gpu
+
+    def run(self, images: Pixels | Sequence[Pixels], classified: Callable[[], None] = lambda: None) -> Outputs:
         """Outputs of both graphs by name, each (N, ...), for images (N, H, W, C) uint8 or N of (H, W, C).
 
         A list is best: its images are put straight into the memory that the networks read.
+
+        Args:
+            images: of the batch.
+            classified: called when the classifier is done, and `overlaps`.
         """
-        with self._one_batch:
+        with nullcontext() if self.overlaps else self._one_batch:
             starts = range(0, max(1, len(images)), self.largest_batch)
-            parts = [self._run(self._pixels(images[start : start + self.largest_batch])) for start in starts]
+            parts = [
+                self._run(self._pixels(images[start : start + self.largest_batch]), classified) for start in starts
+            ]
         if len(parts) == 1:
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -53,7 +65,7 @@ class SessionPair:
     def run_blank(self, images: int) -> Outputs:
         """The same of so many images that hold whatever is in memory, to warm up and to time."""
         with self._one_batch:
-            return self._run(self._memory.pixels[:images])
+            return self._run(self._memory.pixels[:images], lambda: None)
 
     @property
     def providers(self) -> dict[str, str]:
@@ -72,9 +84,10 @@ class SessionPair:
     def _pixels(self, images: Pixels | Sequence[Pixels]) -> Pixels:
         if isinstance(images, np.ndarray) and not self.on_gpu:
             return images
-        return np.stack(list(images), out=self._memory.pixels[: len(images)])
+        # The oracle may still read what the batch before was put into.
+        return np.stack(list(images), out=None if self.overlaps else self._memory.pixels[: len(images)])
 
-    def _run(self, pixels: Pixels) -> Outputs:
+    def _run(self, pixels: Pixels, classified: Callable[[], None]) -> Outputs:
         if self._oracle is None:
             return self._classifier.run(pixels)
         if not self.plan.parallel:
@@ -86,6 +99,8 @@ class SessionPair:
             # Waits: the memory is not the next batch's while the oracle still reads it.
             oracle_outputs.exception()
             raise
+        if self.overlaps:
+            classified()
         return outputs | oracle_outputs.result()
 
 

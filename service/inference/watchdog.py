@@ -11,7 +11,7 @@ _logger = logging.getLogger("trustserve")
 
 
 class Watchdog:
-    """Told by the inference thread, asked by the event loop.
+    """Told by the inference threads, asked by the event loop.
 
     Args:
         hang_seconds: how long a batch may run.
@@ -21,17 +21,18 @@ class Watchdog:
     def __init__(self, hang_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._hang_seconds = hang_seconds
         self._clock = clock
-        self._began: float | None = None
+        self._began: dict[object, float] = {}
         self._failure: str | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Around a batch."""
-        self._began = self._clock()
+        batch = object()
+        self._began[batch] = self._clock()
         try:
             yield
         finally:
-            self._began = None
+            del self._began[batch]
 
     def failed(self, error: Exception) -> None:
         """The networks fail on an image that they must be able to answer."""
@@ -53,8 +54,9 @@ class Watchdog:
 
     def hanging(self) -> bool:
         """Whether a batch runs for longer than it may."""
-        began = self._began
-        return began is not None and self._clock() - began > self._hang_seconds
+        # A list first, in one step: an inference thread may begin or end one just now.
+        began = list(self._began.values())
+        return bool(began) and self._clock() - min(began) > self._hang_seconds
 
     def trouble(self) -> str | None:
         """Why nothing can be answered now, if so."""

@@ -26,7 +26,7 @@ class Networks:
         self.go = threading.Event()
         self.broken = False
 
-    def __call__(self, _, images):
+    def __call__(self, _, images, _next_may_begin):
         greys = [int(image.mean()) for image in images]
         self.batches.append(greys)
         assert self.go.wait(10)
@@ -143,6 +143,52 @@ def test_answers_are_not_kept_until_others_are_there(greys, wait_seconds):
             await asyncio.gather(*first)
 
     run(scenario, max_batch=2, wait_seconds=wait_seconds)
+
+
+class TwoNetworks:
+    """The oracle ends a batch no earlier than the next one was classified; of the last there is no next one."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._classified = [threading.Event() for _ in range(last + 2)]
+        self._classified[last + 1].set()
+        self._busy = threading.Lock()
+        self.overlapped = False
+
+    def __call__(self, _, images, next_may_begin):
+        self.overlapped |= not self._busy.acquire(blocking=False)
+        number = int(images[0].mean())
+        self._classified[number].set()
+        self._busy.release()
+        next_may_begin()
+        assert self._classified[number + 1].wait(10)
+        return [answer(image.mean() / 100) for image in images]
+
+    def probe(self) -> None: ...
+
+
+def test_next_batch_begins_while_the_oracle_ends_the_last_one():
+    async def main():
+        networks = TwoNetworks(last=5)
+        with ThreadPoolExecutor(1) as pool:
+            decoder = Decoder(SPEC, max_pixels=10**6)
+            batcher = Batcher(networks, networks.probe, decoder, pool, Watchdog(60), max_batch=1, batches=2)
+            answers = await asyncio.gather(*(submit(batcher, image(grey)) for grey in range(6)))
+            assert await batcher.close(10)
+        assert [each.trust for each in answers] == [0, 0.01, 0.02, 0.03, 0.04, 0.05]
+        assert not networks.overlapped
+
+    asyncio.run(main())
+
+
+def test_failed_batch_lets_the_next_one_begin():
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [13, 10, 13, 20])
+        networks.go.set()
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [getattr(result, "trust", None) for result in results] == [0, None, 0.1, None, 0.2]
+
+    run(scenario, max_batch=1, batches=2)
 
 
 def test_image_that_nobody_waits_for_is_not_run():

@@ -1,6 +1,8 @@
 """Both networks on one batch: the same outputs whichever way they run."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -98,6 +100,39 @@ def test_failing_classifier_waits_for_the_oracle_and_raises(open_tiny, monkeypat
         pair.run(list(IMAGES))
     monkeypatch.undo()
     check_outputs(pair.run(list(IMAGES)))
+
+
+def test_next_batch_may_begin_when_the_classifier_is_done_and_the_oracle_is_not(open_tiny, monkeypatch):
+    pair = open_tiny(networks="parallel")
+    assert pair.overlaps
+    classified = threading.Event()
+    oracle = pair._oracle.run
+
+    def wait(images):
+        assert classified.wait(10)
+        return oracle(images)
+
+    monkeypatch.setattr(pair._oracle, "run", wait)
+    check_outputs(pair.run(list(IMAGES), classified.set))
+
+
+def test_images_of_a_batch_stay_until_the_oracle_has_read_them(open_tiny, monkeypatch):
+    pair = open_tiny(networks="parallel")
+    overtaken = threading.Event()
+    oracle = pair._oracle.run
+
+    def read_late(images):
+        assert overtaken.wait(10)
+        return oracle(images)
+
+    monkeypatch.setattr(pair._oracle, "run", read_late)
+    with ThreadPoolExecutor(2) as threads:
+        begun = threading.Event()
+        first = threads.submit(pair.run, list(IMAGES), begun.set)
+        assert begun.wait(10)
+        second = threads.submit(pair.run, list(255 - IMAGES), overtaken.set)
+        check_outputs(first.result())
+        second.result()
 
 
 def test_what_was_chosen_is_said_in_one_sentence(open_tiny):
