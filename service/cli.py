@@ -71,7 +71,7 @@ def serve(*, flags: Annotated[Flags | None, Parameter(name="*")] = None) -> None
     configure_logging(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port)
     if settings.workers > 1:
-        failure = serve_workers(settings, listener, _server_options())
+        failure = serve_workers(settings, listener, _server_options(settings))
     else:
         failure = _serve_here(settings, listener)
     if failure is not None:
@@ -143,7 +143,7 @@ def _serve_here(settings: Settings, listener: socket.socket) -> str | None:
         failures.append(error)
         server.should_exit = True
 
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options()))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, on_ready, on_failure), **_server_options(settings)))
     # uvicorn raises the signal that ended it once more. Everything was answered: that is no error.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
@@ -158,7 +158,7 @@ def _leave_hanging_batches() -> None:
         end_at_once()
 
 
-def _server_options() -> dict[str, Any]:
+def _server_options(settings: Settings) -> dict[str, Any]:
     return {
         "http": BoundedHttpProtocol,
         "log_config": None,
@@ -167,6 +167,7 @@ def _server_options() -> dict[str, Any]:
         "lifespan": "on",
         "ws": "none",
         "server_header": False,
+        "timeout_keep_alive": settings.keep_alive_seconds,
         "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }
 

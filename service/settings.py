@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         10.0, gt=0, description="how long an image waits for its answer; then 504; X-Request-Timeout may ask for less"
     )
     upload_seconds: float = Field(30.0, gt=0, description="how long an image may take to come; then 408")
+    keep_alive_seconds: float = Field(
+        75.0,
+        gt=0,
+        description="how long a connection stays open with no request: longer than in the proxy in front, mostly 60",
+    )
     hang_seconds: float = Field(
         30.0, gt=0, description="how long a batch may run before the service says that it is not ready"
     )

@@ -19,6 +19,7 @@ from tests.tiny import png, quadrants
 
 IMAGE = png(quadrants(200, 50, 20, 120))
 UPLOAD_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 5.0
 IDLE_CONNECTIONS = 1_000
 MEMORY_BYTES = 20_000_000
 
@@ -26,7 +27,8 @@ MEMORY_BYTES = 20_000_000
 @pytest.fixture(scope="module")
 def server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("slow")
-    with Server(folder, "--model", str(tiny_bundle), "--upload-seconds", str(UPLOAD_SECONDS)) as server:
+    limits = ("--upload-seconds", str(UPLOAD_SECONDS), "--keep-alive-seconds", str(KEEP_ALIVE_SECONDS))
+    with Server(folder, "--model", str(tiny_bundle), *limits) as server:
         yield server
         assert "Traceback" not in server.stderr()
 
@@ -102,7 +104,7 @@ def test_a_thousand_idle_connections_leave_room_for_others_and_do_not_stay(serve
 
 def test_requests_that_came_while_the_service_was_held_up_are_answered(server):
     with ExitStack() as stack:
-        # Each has had an answer, and is closed 5 s after it if no more comes; a fresh one after 10 s.
+        # Each has had an answer, and is closed when no more comes for the time set here; a fresh one after 10 s.
         kept, fresh = ([stack.enter_context(connect(server.port)) for _ in range(20)] for _ in range(2))
         for connection in kept:
             connection.sendall(predict_request(IMAGE))
