@@ -3,21 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.reliability.bundles import PLAIN, busy
-from tests.reliability.wire import ask, connect, predict_request, read_answer
+from tests.exposition import series
+from tests.reliability.bundles import busy
+from tests.reliability.wire import connect, predict_request, read_answer, wait_until
+from tests.service.server import Server
+
+BATCHES = series("trust_batch_size_count")
 
 
 @contextmanager
-def occupied(port: int, seconds: float) -> Iterator[int]:
+def occupied(server: Server, seconds: float) -> Iterator[None]:
     """While one image keeps the networks of a faulty bundle busy; its own answer is read at the end.
 
-    Gives the number of images that were answered before they were busy: an image that is not answered at once is the
-    proof that they are.
+    Its batch has begun, with it alone: what is asked for inside waits for the next one.
     """
-    with connect(port) as connection:
+    before = server.metrics()[BATCHES]
+    with connect(server.port) as connection:
         connection.sendall(predict_request(busy(seconds)))
-        answered = 0
-        while ask(port, PLAIN, X_Request_Timeout="0.05").status == 200:
-            answered += 1
-        yield answered
+        wait_until(lambda: server.metrics()[BATCHES] > before)
+        yield
         assert read_answer(connection).status == 200

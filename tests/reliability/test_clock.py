@@ -60,7 +60,7 @@ def test_clock_that_jumps_disturbs_nothing(serve_process, faulty_bundle, tmp_pat
         wait_until(lambda jump=jump: abs(seconds_off(server) - jump) < 60)
         assert_answers(server)
         # Deadlines are kept by a clock that does not jump.
-        with occupied(server.port, 0.5):
+        with occupied(server, 0.5):
             assert ask(server.port, PLAIN, X_Request_Timeout="0.1").status in (503, 504)
         assert get(server.port, "/monitor").status == 200
     assert get(server.port, "/readyz").status == 200

@@ -38,7 +38,7 @@ def assert_answered(answer: Answer) -> None:
 
 def ask_in_one_batch(server: Server, *images: bytes) -> list[Answer]:
     """Answers to images that queued behind one that keeps the networks busy until all of them have arrived."""
-    with occupied(server.port, 0.2), ExitStack() as stack:
+    with occupied(server, 0.5), ExitStack() as stack:
         connections = [stack.enter_context(connect(server.port)) for _ in images]
         for connection, data in zip(connections, images, strict=True):
             connection.sendall(predict_request(data))

@@ -42,7 +42,7 @@ def journalled(state: Path) -> set[str]:
 def test_what_is_in_flight_is_answered_and_readiness_is_gone_at_once(serve_process, faulty_bundle):
     server = serve_process(faulty_bundle, "--drain-seconds", "2")
     assert readiness(server) == 200
-    with occupied(server.port, 2), ExitStack() as stack:
+    with occupied(server, 2), ExitStack() as stack:
         waiting = [stack.enter_context(connect(server.port)) for _ in range(10)]
         for connection in waiting:
             connection.sendall(predict_request(PLAIN))
