@@ -1,5 +1,7 @@
 """What leaves the journal, when, and what is still known of it then."""
 
+import gc
+
 from sqlalchemy import func, select
 
 from service.journal import retention
@@ -70,6 +72,23 @@ def test_sweep_goes_on_piece_by_piece(journal, engine, monkeypatch):
     fill(journal, *(answer(str(i), answered_at=NOON + i) for i in range(12)))
     left = [(taken, counts(engine)[0]) for taken in sweep(engine, Retention(days=30, rows=2), NOON)]
     assert left[:3] == [(4, 8), (4, 4), (2, 2)]
+
+
+def test_sweep_leaves_nothing_to_the_garbage_collector(journal, engine, monkeypatch):
+    monkeypatch.setattr(retention, "PIECE", 2)
+    fill(journal, *(answer(str(i), answered_at=NOON + i) for i in range(40)))
+    steps = sweep(engine, Retention(days=30, rows=2), NOON)
+    # The first make what stays.
+    for _ in range(3):
+        next(steps)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len([next(steps) for _ in range(10)]) == 10
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 10
 
 
 def test_answer_that_is_being_labelled_is_left_to_the_next_sweep(postgres, open_one):
