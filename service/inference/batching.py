@@ -93,6 +93,7 @@ class Batcher:
         self._closing = False
         self._done: list[Settled] = []
         self._turn = Lock()
+        self._ending = Lock()
         self._ended = 0.0
         self._loop = asyncio.get_running_loop()
         # Not joined at exit: a batch that hangs must not keep the process.
@@ -165,13 +166,15 @@ class Batcher:
         if not ready:
             return
         done = self._answered(ready, turn.end)
-        ended = time.monotonic()
-        # Of batches that overlap, each counts from the end of the last.
-        self._pace.answered(len(ready), ended - max(began, self._ended))
-        self._ended = ended
+        with self._ending:
+            ended = time.monotonic()
+            # Of batches that overlap, each counts from the end of the last.
+            self._pace.answered(len(ready), ended - max(began, self._ended))
+            self._ended = ended
         if len(self._threads) == 1:
             self._done = done
         else:
+            # The other thread may be about to run the next batch for long: it would not hand these over before.
             self._settle(done)
 
     def _hand_over(self) -> None:
@@ -278,7 +281,7 @@ class Batcher:
         if (trouble := self._watchdog.trouble()) is not None:
             # It was not this image: the others of the batch need not fail one by one.
             return [(job, InferenceFailed(trouble))]
-        return self._answered([job], _nothing)
+        return self._answered([job], lambda: None)
 
     def _try_again(self) -> None:
         """Finds out whether the networks answer anything at all."""
@@ -313,9 +316,6 @@ class _Turn:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
-
-
-def _nothing() -> None: ...
 
 
 def _settle(settled: Iterable[Settled]) -> None:

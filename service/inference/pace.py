@@ -1,4 +1,4 @@
-"""How fast images are answered, as the inference thread saw it last: what a queue is worth in seconds."""
+"""How fast images are answered, as the inference threads saw it last: what a queue is worth in seconds."""
 
 MEMORY_IMAGES = 200
 """About so many of the last images count,"""
@@ -7,7 +7,7 @@ LEAST_WEIGHT = 0.1
 
 
 class Pace:
-    """Exponentially weighted mean of the seconds that an image takes; written by one thread, read by another.
+    """Exponentially weighted mean of the seconds that an image takes; written by one thread at a time, read by another.
 
     >>> pace = Pace()
     >>> pace.seconds_for(100)    # nothing is known yet, and nothing is promised

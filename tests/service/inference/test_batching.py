@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -146,20 +147,23 @@ def test_answers_are_not_kept_until_others_are_there(greys, wait_seconds):
 
 
 class TwoNetworks:
-    """The oracle ends a batch no earlier than the next one was classified; of the last there is no next one."""
+    """The oracle ends a batch no earlier than the next one was classified; of the last there is no next one.
+
+    Remembers whether it ever had to classify two batches at once.
+    """
 
     def __init__(self, last: int) -> None:
-        self._last = last
         self._classified = [threading.Event() for _ in range(last + 2)]
         self._classified[last + 1].set()
-        self._busy = threading.Lock()
-        self.overlapped = False
+        self._classifying = threading.Lock()
+        self.collided = False
 
     def __call__(self, _, images, next_may_begin):
-        self.overlapped |= not self._busy.acquire(blocking=False)
         number = int(images[0].mean())
+        self.collided |= self._classifying.locked()
+        with self._classifying:
+            time.sleep(0.01)
         self._classified[number].set()
-        self._busy.release()
         next_may_begin()
         assert self._classified[number + 1].wait(10)
         return [answer(image.mean() / 100) for image in images]
@@ -176,7 +180,7 @@ def test_next_batch_begins_while_the_oracle_ends_the_last_one():
             answers = await asyncio.gather(*(submit(batcher, image(grey)) for grey in range(6)))
             assert await batcher.close(10)
         assert [each.trust for each in answers] == [0, 0.01, 0.02, 0.03, 0.04, 0.05]
-        assert not networks.overlapped
+        assert not networks.collided
 
     asyncio.run(main())
 

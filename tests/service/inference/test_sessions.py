@@ -102,30 +102,29 @@ def test_failing_classifier_waits_for_the_oracle_and_raises(open_tiny, monkeypat
     check_outputs(pair.run(list(IMAGES)))
 
 
+def hold_oracle(pair, monkeypatch):
+    """The oracle reads no images before the event that this gives back."""
+    let_go = threading.Event()
+    oracle = pair._oracle.run
+
+    def run(images):
+        assert let_go.wait(10)
+        return oracle(images)
+
+    monkeypatch.setattr(pair._oracle, "run", run)
+    return let_go
+
+
 def test_next_batch_may_begin_when_the_classifier_is_done_and_the_oracle_is_not(open_tiny, monkeypatch):
     pair = open_tiny(networks="parallel")
     assert pair.overlaps
-    classified = threading.Event()
-    oracle = pair._oracle.run
-
-    def wait(images):
-        assert classified.wait(10)
-        return oracle(images)
-
-    monkeypatch.setattr(pair._oracle, "run", wait)
+    classified = hold_oracle(pair, monkeypatch)
     check_outputs(pair.run(list(IMAGES), classified.set))
 
 
 def test_images_of_a_batch_stay_until_the_oracle_has_read_them(open_tiny, monkeypatch):
     pair = open_tiny(networks="parallel")
-    overtaken = threading.Event()
-    oracle = pair._oracle.run
-
-    def read_late(images):
-        assert overtaken.wait(10)
-        return oracle(images)
-
-    monkeypatch.setattr(pair._oracle, "run", read_late)
+    overtaken = hold_oracle(pair, monkeypatch)
     with ThreadPoolExecutor(2) as threads:
         begun = threading.Event()
         first = threads.submit(pair.run, list(IMAGES), begun.set)
