@@ -57,10 +57,14 @@ def _pieces(
 
 def _expire(connection: Connection, rows: list[dict[str, Any]]) -> None:
     connection.execute(insert_new(connection, EXPIRED), rows)
-    _forget(connection, rows, ANSWERS)
+    _delete(connection, ANSWERS, rows)
 
 
-def _forget(connection: Connection, rows: list[dict[str, Any]], table: Table = EXPIRED) -> None:
+def _forget(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    _delete(connection, EXPIRED, rows)
+
+
+def _delete(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     # Not `in_`: each such statement is 17 kB that only the garbage collector finds, which looks every 20,000 objects.
     one = delete(table).where(table.c.request_id == bindparam("request_id"))
     connection.execute(one, [{"request_id": row["request_id"]} for row in rows])
