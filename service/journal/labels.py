@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
 from service.journal.records import AnswerRecord, Label, Labelled, Outcome
 from service.journal.tables import ANSWERS, EXPIRED, LABELS, insert_new
@@ -65,9 +65,10 @@ def _kept(connection: Connection, request_ids: Sequence[str]) -> dict[str, Label
 
 def _rows(connection: Connection, query: Select[Any], request_ids: Sequence[str]) -> Iterator[RowMapping]:
     key = query.selected_columns.request_id
+    # The ids beside the statement, not in it: a statement is left to the garbage collector, with all that is in it.
+    some = query.where(key.in_(bindparam("request_ids", expanding=True))).order_by(key)
     for start in range(0, len(request_ids), _AT_ONCE):
-        some = query.where(key.in_(request_ids[start : start + _AT_ONCE])).order_by(key)
-        yield from connection.execute(some).mappings()
+        yield from connection.execute(some, {"request_ids": request_ids[start : start + _AT_ONCE]}).mappings()
 
 
 def _insert_first(connection: Connection, labels: Collection[Label], now: float) -> set[str]:

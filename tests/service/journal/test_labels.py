@@ -1,5 +1,7 @@
 """Labels and their answers, the same on SQLite and on PostgreSQL."""
 
+import gc
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -106,3 +108,25 @@ def test_of_replicas_that_label_at_once_exactly_one_is_accepted(url, open_one):
         assert len(accepted) == 1
         assert {each[i].kept.class_index for each in answers} == set(accepted)
         assert sorted(each[i].outcome for each in answers) == ["accepted"] + ["contradicting"] * 3
+
+
+def test_many_labels_leave_no_more_to_the_garbage_collector_than_one(journal):
+    def left(labels: int, calls: int = 10) -> float:
+        """Blocks of memory a call, before the collector looks."""
+
+        def ask() -> None:
+            # Ids of their own, as each request has.
+            assert {each.outcome for each in journal.label([Label(f"id-{i}", 1) for i in range(labels)])} == {"unknown"}
+
+        ask()
+        gc.collect()
+        gc.disable()
+        try:
+            before = sys.getallocatedblocks()
+            for _ in range(calls):
+                ask()
+            return (sys.getallocatedblocks() - before) / calls
+        finally:
+            gc.enable()
+
+    assert left(500) < left(1) + 100
