@@ -26,6 +26,7 @@ import pytest
 import yaml
 
 from tests.tiny import edit_manifest, png
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "models" / "fashion-mnist"
@@ -84,10 +85,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         live = Live(services, prometheus, alertmanager)
         stack.callback(live.http.close)
         for name, url in services.items():
-            wait_until(partial(get, f"{url}/readyz"), f"service {name} to be ready", folder / name / "log")
+            wait_for(partial(get, f"{url}/readyz"), f"service {name} to be ready", folder / name / "log")
         log = folder / "prometheus.log"
         # A counter that is not seen at 0 first would hide its first increase.
-        wait_until(lambda: query(live, f"count(trust_model_info) == {len(services)}"), "the first scrapes", log)
+        wait_for(lambda: query(live, f"count(trust_model_info) == {len(services)}"), "the first scrapes", log)
         replay(live, CLEAN)
         settle(live, log)
         live.alerts_while_clean = alerts(live)
@@ -96,11 +97,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         # At once: the five-minute window of the quickest alert will not wait for slow tests.
         live.alerts = alerts(live)
         critical = [each for each in live.alerts if each["severity"] == "critical"]
-        wait_until(lambda: len(told_on_call(live)) >= len(critical), "Alertmanager", folder / "alertmanager.log")
+        wait_for(lambda: len(told_on_call(live)) >= len(critical), "Alertmanager", folder / "alertmanager.log")
         live.told = told_on_call(live)
         # The service shows drift every ten seconds.
         drifting = f"count(count by (instance) (trust_drift)) == {len(services)}"
-        wait_until(lambda: query(live, drifting), "drift", log)
+        wait_for(lambda: query(live, drifting), "drift", log)
         yield live
 
 
@@ -148,12 +149,12 @@ def settle(live: Live, log: Path) -> None:
     # Not by count: an increase is extrapolated and may look complete before the last answer is in it. The service shows
     # alarms and journal about once a second.
     shown = time.time() + 2
-    wait_until(lambda: query(live, f"min(timestamp(trust_alarm_level)) > {shown:.3f}"), "the last scrape", log)
+    wait_for(lambda: query(live, f"min(timestamp(trust_alarm_level)) > {shown:.3f}"), "the last scrape", log)
     # One second more, so that the alerts too have seen what was recorded.
     recorded = time.time() + 1
     for rule in LAST_RULES:
         evaluated = f"min(timestamp({rule})) > {recorded:.3f}"
-        wait_until(lambda expression=evaluated: query(live, expression), f"the rule {rule}", log)
+        wait_for(lambda expression=evaluated: query(live, expression), f"the rule {rule}", log)
 
 
 def alerts(live: Live) -> list[dict[str, str]]:
@@ -209,7 +210,7 @@ def running_prometheus(folder: Path, services: list[str], alertmanager: str) -> 
     log = folder / "prometheus.log"
     with running(command, log):
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: get(f"{url}/-/ready"), "Prometheus to be ready", log)
+        wait_for(lambda: get(f"{url}/-/ready"), "Prometheus to be ready", log)
         yield url
 
 
@@ -226,7 +227,7 @@ def running_alertmanager(folder: Path) -> Iterator[str]:
     log = folder / "alertmanager.log"
     with running(command, log):
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: get(f"{url}/-/ready"), "Alertmanager to be ready", log)
+        wait_for(lambda: get(f"{url}/-/ready"), "Alertmanager to be ready", log)
         yield url
 
 
@@ -305,11 +306,8 @@ def get(url: str) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], Any], what: str, log: Path, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not _met(condition):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}:\n{log.read_text()[-2000:]}"
-        time.sleep(0.1)
+def wait_for(condition: Callable[[], Any], what: str, log: Path) -> None:
+    wait_until(lambda: _met(condition), why=lambda: f"waited for {what}:\n{log.read_text()[-2000:]}")
 
 
 def _met(condition: Callable[[], Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.reliability.wire import wait_until
+from tests.waiting import wait_until
 
 # As docs/reliability.md has it: an image may be asked about twice, so that what one service does not answer the other
 # one is asked; and no service is left out for a while because it failed once.

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from tests.exposition import series
 from tests.reliability.bundles import busy
-from tests.reliability.wire import connect, predict_request, read_answer, wait_until
+from tests.reliability.wire import connect, predict_request, read_answer
 from tests.service.server import Server
+from tests.waiting import wait_until
 
 BATCHES = series("trust_batch_size_count")
 

@@ -11,8 +11,9 @@ from tests.reliability.bundles import PLAIN
 from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, run
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import ask, get, wait_until
+from tests.reliability.wire import ask, get
 from tests.service.server import Server
+from tests.waiting import wait_until
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 DAY = 86_400

@@ -9,8 +9,9 @@ import pytest
 from tests.exposition import series
 from tests.reliability.bundles import PLAIN, busy
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import ask, connect, predict_request, read_answer, wait_until
+from tests.reliability.wire import ask, connect, predict_request, read_answer
 from tests.service.server import Server
+from tests.waiting import wait_until
 
 BATCHED = series("trust_batch_size_sum")
 

@@ -3,8 +3,9 @@
 from contextlib import ExitStack, suppress
 
 from tests.reliability.footprint import footprint
-from tests.reliability.wire import Answer, ask, connect, wait_until
+from tests.reliability.wire import Answer, ask, connect
 from tests.tiny import png, quadrants
+from tests.waiting import wait_until
 
 DESCRIPTORS = 128
 IMAGE = png(quadrants(200, 50, 20, 120))

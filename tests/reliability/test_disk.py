@@ -10,7 +10,8 @@ import pytest
 from tests.exposition import series
 from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, run
-from tests.reliability.wire import get, wait_until
+from tests.reliability.wire import get
+from tests.waiting import wait_until
 
 UP = series("trust_journal_up")
 READ_ONLY = ("unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh")

@@ -9,8 +9,9 @@ import pytest
 from tests.exposition import series
 from tests.reliability.bundles import NOT_FINITE, PLAIN, PLAIN_ANSWER, RAISES, busy, image
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import Answer, ask, connect, get, predict_request, read_answer, wait_until
+from tests.reliability.wire import Answer, ask, connect, get, predict_request, read_answer
 from tests.service.server import Server
+from tests.waiting import wait_until
 
 HANG_SECONDS = 1.5
 

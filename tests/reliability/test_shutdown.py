@@ -15,8 +15,9 @@ from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, start
 from tests.reliability.nginx import free_port, nginx_before
 from tests.reliability.occupied import occupied
-from tests.reliability.wire import ask, connect, get, predict_request, read_answer, wait_until
+from tests.reliability.wire import ask, connect, get, predict_request, read_answer
 from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
+from tests.waiting import wait_until
 
 
 def readiness(server: Server) -> int | None:

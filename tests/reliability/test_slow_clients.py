@@ -13,9 +13,10 @@ import pytest
 from service.http.protocol import HEAD_SECONDS
 from tests.exposition import series
 from tests.reliability.footprint import footprint
-from tests.reliability.wire import ask, connect, is_closed, predict_request, read_answer, wait_until
+from tests.reliability.wire import ask, connect, is_closed, predict_request, read_answer
 from tests.service.server import Server
 from tests.tiny import png, quadrants
+from tests.waiting import wait_until
 
 IMAGE = png(quadrants(200, 50, 20, 120))
 UPLOAD_SECONDS = 1.0

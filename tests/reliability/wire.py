@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -72,11 +71,3 @@ def is_closed(connection: socket.socket) -> bool:
         return True
     finally:
         connection.settimeout(30)
-
-
-def wait_until(condition: Condition, seconds: float = 60.0) -> None:
-    """Looks again and again; the time is for a busy machine, mostly it takes none."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from service.inference.serving import Board, Serving
 from tests.exposition import samples, series
 from tests.service.http.test_problems import assert_problem
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
+from tests.waiting import wait_until
 
 TOKEN = "a token that is long enough"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -40,13 +40,6 @@ def ask(client, request_id=None) -> dict:
 
 def figures(client) -> dict:
     return samples(client.get("/metrics").text)
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_new_bundle_answers_from_then_on(client, new_bundle):
@@ -135,7 +128,7 @@ def test_twenty_swaps_under_load_cost_no_answer_and_no_thread(client, new_bundle
             stop.set()
         versions = [version for each in running for version in each.result()]
     assert set(versions) == {"1.0.0", "2.0.0"}
-    until(lambda: bundles_threads() == before)
+    wait_until(lambda: bundles_threads() == before)
     found = figures(client)
     counted = sum(value for (name, _), value in found.items() if name == "trust_predictions_total")
     assert counted == len(versions) + 1
@@ -148,7 +141,7 @@ def test_shadow_sees_what_the_champion_answers_and_counts_under_its_own_version(
     for _ in range(10):
         assert ask(client)["model"] == OLD
     mean_trust = series("trust_probability_sum", decision="trust", **model_labels("2.0.0"))
-    until(lambda: figures(client)[mean_trust] == pytest.approx(10 * expected_answer(IMAGE).trust, abs=1e-4))
+    wait_until(lambda: figures(client)[mean_trust] == pytest.approx(10 * expected_answer(IMAGE).trust, abs=1e-4))
     window = client.get("/monitor?of=shadow&window=10m").json()
     assert window["model"]["version"] == "2.0.0"
     assert client.get("/monitor?window=10m").json()["model"]["version"] == "1.0.0"
@@ -158,7 +151,7 @@ def test_labels_reach_the_shadow_by_the_name_of_their_class(client, new_bundle):
     client.post("/admin/shadow", json={"model": str(new_bundle)}, headers=ADMIN)
     ask(client, "seen")
     predictions = series("trust_predictions_total", decision="trust", **model_labels("2.0.0"))
-    until(lambda: figures(client)[predictions] == 1)
+    wait_until(lambda: figures(client)[predictions] == 1)
     assert client.post("/feedback", json={"request_id": "seen", "label": "up-right"}).json()["outcome"] == "accepted"
     found = figures(client)
     # Class 1 of the champion, class 0 of the shadow, which says so; the champion says "up-left".
@@ -198,7 +191,7 @@ def test_broken_shadow_is_refused_and_one_of_the_settings_keeps_nothing_from_ans
 
 def test_shadow_of_the_settings_is_opened(serve, new_bundle):
     client = serve(shadow=new_bundle)
-    until(lambda: client.get("/model").json().get("shadow") == NEW)
+    wait_until(lambda: client.get("/model").json().get("shadow") == NEW)
 
 
 @pytest.mark.parametrize("path", ["/admin/reload", "/admin/shadow", "/admin/promote"])

@@ -13,6 +13,7 @@ import pytest
 
 from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
 from tests.tiny import edit_manifest, expected_answer, png, quadrants
+from tests.waiting import wait_until
 
 IMAGE = quadrants(200, 50, 20, 120)
 
@@ -147,19 +148,13 @@ def test_hangup_opens_what_is_new_in_the_folder_and_leaves_what_is_broken(own_bu
     def version() -> str:
         return httpx.get(f"{server.url}/readyz").json()["model"]["version"]
 
-    def until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, server.stderr()
-            time.sleep(0.05)
-
     with Server(tmp_path, "--model", str(own_bundle)) as server:
         edit_manifest(own_bundle, version="2.0.0")
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: version() == "2.0.0")
+        wait_until(lambda: version() == "2.0.0", why=server.stderr)
         (own_bundle / "oracle.onnx").write_bytes(b"no graph")
         edit_manifest(own_bundle, version="3.0.0")
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: "oracle.onnx" in server.stderr())
+        wait_until(lambda: "oracle.onnx" in server.stderr(), why=server.stderr)
         assert version() == "2.0.0"
         assert server.stop(signal.SIGTERM) == 0

@@ -19,6 +19,7 @@ from tests.reliability.examples import tiny_examples
 from tests.reliability.load import Load, start
 from tests.service.server import ENVIRONMENT, TRUSTSERVE, Server
 from tests.tiny import edit_manifest, png, quadrants
+from tests.waiting import wait_until
 
 IMAGE = png(quadrants(200, 50, 20, 240))
 TRUSTED = series("trust_predictions_total", decision="trust", model="tiny", version="1.0.0")
@@ -52,7 +53,7 @@ def replace_one(server: Server) -> int:
     """Kills the worker that is there the longest, and gives back the process id of the one in its place."""
     old = workers(server)
     os.kill(min(old), signal.SIGKILL)
-    wait_until(lambda: len(workers(server) - old) == 1 and len(workers(server)) == 2)
+    wait_for_workers(lambda: len(workers(server) - old) == 1 and len(workers(server)) == 2)
     return (workers(server) - old).pop()
 
 
@@ -68,12 +69,9 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_for_workers(condition: Callable[[], object]) -> None:
     # On a busy machine the imports of one worker take half a minute.
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(condition, seconds=300)
 
 
 def scrape(server: Server):
@@ -88,7 +86,7 @@ def ask(server: Server, times: int) -> None:
         response = httpx.post(f"{server.url}/predict", files={"image": IMAGE}, timeout=30)
         assert response.json()["decision"] == "trust", response.text
     # What another worker answered is in the figures when its next fold is.
-    wait_until(lambda: scrape(server)[TRUSTED] >= before + times)
+    wait_for_workers(lambda: scrape(server)[TRUSTED] >= before + times)
 
 
 def test_one_banner_when_all_of_them_answer(server):
@@ -125,7 +123,7 @@ def test_killed_worker_is_replaced_and_no_counter_drops(server):
     before, old = scrape(server), workers(server)
     for _ in old:  # one after the other, so that each has counted something
         replace_one(server)
-        wait_until(lambda: len(answering(server)) == 2)
+        wait_for_workers(lambda: len(answering(server)) == 2)
     after = scrape(server)
     counters = {key for key in before if key[0].endswith(("_total", "_count", "_bucket", "_sum"))}
     dropped = {key for key in counters if key[0].startswith("trust_") and after[key] < before[key]}
@@ -144,7 +142,7 @@ def test_killed_worker_costs_what_was_in_flight_and_nobody_is_turned_away(server
     loading = start(load.open(rate=100, seconds=600, connections=connections))
     for _ in range(kills):
         replace_one(server)
-        wait_until(lambda: len(answering(server)) == 2)
+        wait_for_workers(lambda: len(answering(server)) == 2)
     load.stop()
     outcome = loading.result(60)
     assert outcome.statuses.keys() == {200}
@@ -158,9 +156,9 @@ def test_worker_that_dies_while_it_starts_is_not_waited_for(server):
     time.sleep(0.7)  # it imports, and the supervisor has asked it whether it is well
     os.kill(new, signal.SIGKILL)
     began = time.monotonic()
-    wait_until(lambda: new not in workers(server) and len(workers(server)) == 2)
+    wait_for_workers(lambda: new not in workers(server) and len(workers(server)) == 2)
     assert time.monotonic() - began < HUNG_SECONDS / 2
-    wait_until(lambda: len(answering(server)) == 2)
+    wait_for_workers(lambda: len(answering(server)) == 2)
 
 
 def test_sigterm_ends_all_of_them(server):
@@ -175,7 +173,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(tiny_bundle, tmp_path):
     pids = workers(server)
     server.process.kill()
     server.process.wait()
-    wait_until(lambda: not [pid for pid in pids if is_alive(pid)])
+    wait_for_workers(lambda: not [pid for pid in pids if is_alive(pid)])
 
 
 def test_bundle_that_cannot_be_served_is_one_sentence(own_bundle):
@@ -203,11 +201,11 @@ def test_worker_that_cannot_take_anothers_place_leaves_the_others_alone(own_bund
     with Server(tmp_path, "--model", str(own_bundle), "--workers", "2") as server:
         edit_manifest(own_bundle, golden_tolerance=1e-12)
         replace_one(server)
-        wait_until(lambda: "does not answer, the others do" in log(server))
+        wait_for_workers(lambda: "does not answer, the others do" in log(server))
         assert "answers differently here" in log(server)
         assert everybody_answers(server)
         edit_manifest(own_bundle, golden_tolerance=1e-4)
-        wait_until(lambda: len(answering(server)) == 2)
+        wait_for_workers(lambda: len(answering(server)) == 2)
         assert everybody_answers(server)
         assert server.stop(signal.SIGTERM) == 0
 
@@ -218,7 +216,7 @@ def test_worker_that_opens_for_ever_listens_where_nobody_else_answers(own_bundle
         write_faulty_bundle(own_bundle, seconds_an_image=1000)
         new = replace_one(server)
         # Importing takes two or three: it is at the golden batch.
-        wait_until(lambda: processor_seconds(new) > 8)
+        wait_for_workers(lambda: processor_seconds(new) > 8)
         assert everybody_answers(server)
         assert new in workers(server) - answering(server)
         os.kill(min(workers(server)), signal.SIGKILL)
@@ -241,8 +239,8 @@ def test_all_workers_follow_what_one_of_them_was_told(own_bundle, tmp_path):
         headers = {"Authorization": f"Bearer {token}"}
         told = httpx.post(f"{server.url}/admin/reload", json={"model": str(own_bundle)}, headers=headers, timeout=60)
         assert told.json()["champion"]["version"] == "2.0.0"
-        wait_until(lambda: everybody_says("2.0.0"))
+        wait_for_workers(lambda: everybody_says("2.0.0"))
         edit_manifest(own_bundle, version="3.0.0")
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: everybody_says("3.0.0"))
+        wait_for_workers(lambda: everybody_says("3.0.0"))
         assert server.stop(signal.SIGTERM) == 0

@@ -1,7 +1,5 @@
 """Answers to journal, and what to wait for."""
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,11 +31,3 @@ def answer(request_id: str, **changes: Any) -> AnswerRecord:
         "novelty": 0.25,
     }
     return AnswerRecord(**(fields | changes))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Until it is so; a busy machine may take its time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.journal.records import Label, Outcome
-from tests.service.journal.examples import NOON, answer, wait_until
+from tests.service.journal.examples import NOON, answer
+from tests.waiting import wait_until
 
 DAY = 86_400.0
 

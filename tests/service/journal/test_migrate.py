@@ -15,7 +15,8 @@ from service.journal.database import writing
 from service.journal.migrate import migrate
 from service.journal.records import Label
 from service.journal.tables import METADATA
-from tests.service.journal.examples import answer, wait_until
+from tests.service.journal.examples import answer
+from tests.waiting import wait_until
 
 
 def test_migrated_database_has_the_tables_of_the_code(engine):

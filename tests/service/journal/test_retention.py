@@ -10,7 +10,8 @@ from service.journal.labels import keep_labels
 from service.journal.records import Label
 from service.journal.retention import Retention, sweep
 from service.journal.tables import ANSWERS, EXPIRED, LABELS
-from tests.service.journal.examples import NOON, answer, wait_until
+from tests.service.journal.examples import NOON, answer
+from tests.waiting import wait_until
 
 DAY = 86_400.0
 LONG_AGO = NOON - 45 * DAY

@@ -11,7 +11,8 @@ import pytest
 
 from service.journal.database import writing
 from service.journal.records import DropReason, JournalAway, Label
-from tests.service.journal.examples import answer, wait_until
+from tests.service.journal.examples import answer
+from tests.waiting import wait_until
 
 BUFFER = 10
 

@@ -5,7 +5,8 @@ import sqlite3
 
 from service.journal.buffer import AnswerBuffer
 from service.journal.records import DropReason, Label
-from tests.service.journal.examples import answer, wait_until
+from tests.service.journal.examples import answer
+from tests.waiting import wait_until
 
 
 def test_answers_are_written_without_anybody_asking(journal):
