@@ -39,6 +39,11 @@ class Intake:
         self._batches: list[Batch] = []
         self._waiting = self._dropped = self._image_bytes = 0
 
+    @property
+    def waiting(self) -> int:
+        """Answers that were not taken yet."""
+        return self._waiting
+
     def add(self, batch: Batch) -> None:
         """Takes a batch in, or counts it as dropped where it finds no room."""
         size = len(batch.images) * batch.images[0].nbytes if batch.images else 0

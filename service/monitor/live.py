@@ -58,6 +58,11 @@ class Live:
         metrics.alarms(memory.alarms.watches, memory.alarms.threshold)
         self._fold.show_alarms()
 
+    @property
+    def waiting(self) -> int:
+        """Answers that are not counted yet."""
+        return self._intake.waiting
+
     def observe(self, request_ids: Sequence[str], answers: Sequence[Answer], images: Sequence[Pixels] = ()) -> None:
         """Takes the answers of one batch, before they are sent; neither blocks nor raises.
 

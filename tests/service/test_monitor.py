@@ -2,8 +2,7 @@
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +22,7 @@ from tests.service.conftest import wait_until_opened
 from tests.service.http.test_problems import assert_problem
 from tests.service.test_metrics import MODEL, scrape
 from tests.tiny import edit_manifest, expected_answer, give_image_statistics, png, quadrants
+from tests.waiting import wait_until
 from trust.manifest import Threshold
 
 Z = norm.ppf(0.975)
@@ -40,14 +40,6 @@ def monitor(client: TestClient, window: str = "1h") -> dict[str, Any]:
     response = client.get(f"/monitor?window={window}")
     assert response.status_code == 200, response.text
     return response.json()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Waits for the work beside the requests."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -242,10 +234,10 @@ def test_images_strange_by_their_pixels_alone_raise_the_alarm_of_the_image(own_b
 
 
 def test_drift_is_shown_to_prometheus_from_beside_the_requests(serve, monkeypatch):
-    monkeypatch.setattr("service.monitor.background.FOLD_SECONDS", 0.02)
+    monkeypatch.setattr("service.monitor.background.LOOK_SECONDS", 0.02)
     client = serve(monitor_minimum=5)
     ask(client, *[SURE] * 5)
-    eventually(lambda: any(name == "trust_drift" for name, _ in scrape(client)))
+    wait_until(lambda: any(name == "trust_drift" for name, _ in scrape(client)))
     shown = [labels for name, labels in scrape(client) if name == "trust_drift"]
     # PSI and Jensen-Shannon of trust and of confidence, PSI and chi-square of the predicted class.
     assert len(shown) == 6
@@ -356,11 +348,11 @@ def test_workers_of_one_service_report_together(tiny_bundle, tmp_path):
 
 
 def test_state_is_saved_every_few_seconds(tiny_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("service.monitor.background.FOLD_SECONDS", 0.02)
+    monkeypatch.setattr("service.monitor.background.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("service.monitor.memory.SAVE_SECONDS", 0.05)
     with running(tiny_bundle, tmp_path) as client:
         ask(client, SURE)
-        eventually(lambda: len(list(tmp_path.glob("*/0.npz"))) == 1)
+        wait_until(lambda: len(list(tmp_path.glob("*/0.npz"))) == 1)
 
 
 def test_folder_that_cannot_be_written_costs_no_answer(serve, tmp_path, caplog):

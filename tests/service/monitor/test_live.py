@@ -18,6 +18,7 @@ from service.inference.answer import Answer
 from service.inference.bundle import Bundle, load_bundle
 from service.journal.journal import Journal, open_journal
 from service.journal.records import Label, Outcome
+from service.monitor.background import MANY, Background
 from service.monitor.fold import IMAGES_AT_ONCE
 from service.monitor.intake import Batch, Intake
 from service.monitor.live import Live
@@ -28,6 +29,7 @@ from service.monitor.subject import Subject
 from service.settings import load_settings
 from tests.exposition import Series, samples, series
 from tests.tiny import give_image_statistics
+from tests.waiting import wait_until
 
 NOON = 1_800_000_000.0
 MODEL = {"model": "tiny", "version": "1.0.0"}
@@ -49,6 +51,7 @@ class Watched:
         metrics = self.process.of(bundle, bundle.manifest.threshold)
         self.now = NOON
         self.live = Live(subject, self.memory, metrics, journal, 1, clock=lambda: self.now)
+        self.background = Background(self.live, self.process, subject, self.memory, metrics, journal, 1)
 
     def scrape(self) -> dict[Series, float]:
         found = samples(generate_latest(self.process.shown).decode())
@@ -169,6 +172,22 @@ def test_label_right_after_its_answer_is_accepted(watch, open_one):
     one.live.observe(["mine"], [answer()])
     (result,) = one.live.label([Label("mine", 0)])
     assert result.outcome is Outcome.accepted
+
+
+def test_many_answers_are_counted_at_the_next_look_and_few_after_some(watch, monkeypatch):
+    monkeypatch.setattr("service.monitor.background.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("service.monitor.background.LOOKS_FOR_FEW", 1_000_000)
+    one = watch()
+    one.background.start()
+    one.live.observe(["id"] * (MANY - 1), [answer()] * (MANY - 1))
+    time.sleep(0.2)
+    assert one.counted() == 0
+    one.live.observe(["id"], [answer()])
+    wait_until(lambda: one.counted() == MANY)
+    monkeypatch.setattr("service.monitor.background.LOOKS_FOR_FEW", 5)
+    one.live.observe(["id"], [answer()])
+    wait_until(lambda: one.counted() == MANY + 1)
+    asyncio.run(one.background.close())
 
 
 def test_more_than_fits_is_dropped_and_counted_and_what_fits_is_kept():
