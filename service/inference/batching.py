@@ -2,7 +2,7 @@
 
 Alone, an image never waits; under load the batches grow by themselves, up to their limit. One thread takes images from
 the queue, decodes them and runs the networks. Large images take a way of their own: a pool decodes them and puts them
-back as pixels, so that decoding one does not hold up the others.
+back as pixels, so that decoding one does not hold up the others; unless there are no others.
 
 Where each network has a core, two such threads take turns: the classifier runs on the next batch while the oracle ends
 the last one, else a core would wait for the other at the end of each batch.
@@ -118,7 +118,7 @@ class Batcher:
             raise Overloaded(f"images for {wait:.1f} s are waiting, longer than this one may; try again shortly")
         self._jobs.add(job)
         job.answer.add_done_callback(lambda _: self._jobs.discard(job))
-        if takes_long(job.data):
+        if takes_long(job.data, alone=len(self._jobs) == 1):
             self._pool.submit(self._decode_apart, job)
         else:
             self._queue.put(job)
@@ -226,7 +226,7 @@ class Batcher:
         for job in jobs:
             if job.answer.done():
                 continue
-            if job.pixels is None and (error := self._decode(job, self._decoder.decode_small)):
+            if job.pixels is None and (error := self._decode(job, self._decoder.decode_at_once)):
                 failed.append((job, error))
             elif job.pixels is None:
                 self._pool.submit(self._decode_apart, job)

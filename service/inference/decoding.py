@@ -5,6 +5,9 @@ from trust.preprocess import ImageError, Pixels, Preprocess, TooManyPixels, deco
 
 SMALL_BYTES, SMALL_PIXELS = 16_384, 65_536
 """What is no larger is decoded in some tens of microseconds: less than handing it to another thread and back."""
+MODERATE_BYTES, MODERATE_PIXELS = 262_144, 1_048_576
+"""What is no larger is decoded in some milliseconds: another thread is worth waking for that only where the one that
+runs the networks has other images."""
 
 
 class Decoder:
@@ -29,9 +32,9 @@ class Decoder:
         assert pixels is not None, "an image with too many pixels is not opened"
         return pixels
 
-    def decode_small(self, data: bytes) -> Pixels | None:
-        """As `decode`, but None where the image has more pixels than are decoded at once, whatever its bytes say."""
-        return self._decode(data, SMALL_PIXELS)
+    def decode_at_once(self, data: bytes) -> Pixels | None:
+        """As `decode`, but None where an image of so few bytes has so many pixels that it is not decoded at once."""
+        return self._decode(data, SMALL_PIXELS if len(data) <= SMALL_BYTES else MODERATE_PIXELS)
 
     def _decode(self, data: bytes, most: int) -> Pixels | None:
         try:
@@ -46,6 +49,6 @@ class Decoder:
             raise ImageUnreadable(str(error)) from error
 
 
-def takes_long(data: bytes) -> bool:
-    """Whether decoding is likely to take longer than handing it to another thread."""
-    return len(data) > SMALL_BYTES
+def takes_long(data: bytes, alone: bool) -> bool:
+    """Whether decoding is likely to take longer than handing it to another thread is worth; alone: no other waits."""
+    return len(data) > (MODERATE_BYTES if alone else SMALL_BYTES)

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import AnswerInvalid, ImageUnreadable, InferenceFailed, NotReady, Overloaded
 from service.inference.answer import Answer
-from service.inference.batching import Batcher, Job
+from service.inference.batching import INFERENCE_THREAD, Batcher, Job
 from service.inference.decoding import Decoder
 from service.inference.watchdog import Watchdog
 from tests.tiny import png
@@ -54,15 +54,15 @@ async def until(condition) -> None:
             await asyncio.sleep(0.001)
 
 
-def run(scenario, watchdog=None, **options):
+def run(scenario, watchdog=None, decoder=None, **options):
     """Runs a scenario with a batcher of its own and gives back the batches that were run."""
     networks = Networks()
 
     async def main():
         with ThreadPoolExecutor(1) as pool:
-            decoder = Decoder(SPEC, max_pixels=10**6)
             options.setdefault("max_batch", 4)
-            batcher = Batcher(networks, networks.probe, decoder, pool, watchdog or Watchdog(60), **options)
+            parts = decoder or Decoder(SPEC, max_pixels=10**6), pool, watchdog or Watchdog(60)
+            batcher = Batcher(networks, networks.probe, *parts, **options)
             try:
                 await scenario(batcher, networks)
             finally:
@@ -238,19 +238,61 @@ def test_what_is_no_image_costs_the_others_nothing():
     assert run(scenario) == [[0], [10]]
 
 
-@pytest.mark.parametrize("data", [image(40, size=300), image(40) + bytes(20_000)], ids=["pixels", "bytes"])
-def test_large_image_is_decoded_apart_and_answered_alike(data):
+class ByThread(Decoder):
+    """Keeps which of the threads, the pool's or the other, gave an image its pixels."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC, max_pixels=2**21)
+        self.threads: list[str] = []
+
+    def _decode(self, data, most):
+        pixels = super()._decode(data, most)
+        if pixels is not None:
+            self.threads.append("inference" if threading.current_thread().name == INFERENCE_THREAD else "pool")
+        return pixels
+
+
+SMALL, FEW_BYTES, MODERATE = image(40), image(40, size=300), image(40) + bytes(20_000)
+LARGE = {"bytes": image(40) + bytes(300_000), "pixels": image(40, size=1100) + bytes(20_000)}
+
+
+@pytest.mark.parametrize(
+    ("data", "thread"),
+    [
+        pytest.param(SMALL, "inference", id="small"),
+        pytest.param(FEW_BYTES, "pool", id="more pixels than its bytes say"),
+        pytest.param(MODERATE, "inference", id="moderate"),
+        *[pytest.param(data, "pool", id=f"large by its {what}") for what, data in LARGE.items()],
+    ],
+)
+def test_image_by_itself_is_decoded_apart_only_where_it_would_hold_up_others_for_long(data, thread):
     async def scenario(batcher, networks):
         networks.go.set()
         assert (await submit(batcher, data)).trust == 0.4
 
-    assert run(scenario) == [[40]]
+    decoder = ByThread()
+    assert run(scenario, decoder=decoder) == [[40]]
+    assert decoder.threads == [thread]
 
 
-def test_large_file_that_is_no_image():
+@pytest.mark.parametrize(("data", "thread"), [(SMALL, "inference"), (MODERATE, "pool")], ids=["small", "moderate"])
+def test_image_that_is_not_alone_is_decoded_apart_unless_it_is_small(data, thread):
+    async def scenario(batcher, networks):
+        futures = await submit_behind_a_running_batch(batcher, networks, [])
+        futures.append(submit(batcher, data))
+        networks.go.set()
+        assert [each.trust for each in await asyncio.gather(*futures)] == [0, 0.4]
+
+    decoder = ByThread()
+    assert run(scenario, decoder=decoder) == [[0], [40]]
+    assert decoder.threads == ["inference", thread]
+
+
+@pytest.mark.parametrize("length", [20_000, 300_000])
+def test_large_file_that_is_no_image(length):
     async def scenario(batcher, _):
         with pytest.raises(ImageUnreadable):
-            await submit(batcher, bytes(20_000))
+            await submit(batcher, bytes(length))
 
     assert run(scenario) == []
 
