@@ -14,7 +14,8 @@ import signal
 import socket
 import tempfile
 import threading
-from ctypes import c_bool
+from collections.abc import MutableSequence
+from ctypes import c_bool, c_long
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -31,6 +32,8 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from service import garbage, malloc
 from service.app import create_app
 from service.banner import banner
+from service.http.protocol import BoundedHttpProtocol
+from service.http.sharing import NOT_LISTENING, Share, SharingLoop
 from service.inference.bundle import Bundle
 from service.inference.execution import available_cores
 from service.logs import configure_logging
@@ -76,10 +79,18 @@ def serve_workers(settings: Settings, listener: socket.socket, options: dict[str
     events: SimpleQueue[Event] = spawn.SimpleQueue()
     # Without a lock: whoever is killed while it holds one would stop all others.
     any_answers = spawn.RawValue(c_bool, False)
+    # One that is replaced may still be there when the other begins.
+    connections: Any = spawn.RawArray(c_long, [NOT_LISTENING] * 2 * settings.workers)
     with tempfile.TemporaryDirectory(prefix="trustserve-") as folder:
-        worker = partial(_create_worker, settings, Path(folder), listener.getsockname()[1], events, any_answers)
+        port = listener.getsockname()[1]
+        worker = partial(_create_worker, settings, Path(folder), port, events, any_answers, connections)
         config = uvicorn.Config(
-            worker, factory=True, workers=settings.workers, timeout_worker_healthcheck=HUNG_SECONDS, **options
+            worker,
+            factory=True,
+            workers=settings.workers,
+            timeout_worker_healthcheck=HUNG_SECONDS,
+            loop=f"{SharingLoop.__module__}:{SharingLoop.__name__}",
+            **options,
         )
         supervisor = _Supervisor(config, listener, events, any_answers)
         supervisor.run()
@@ -138,7 +149,12 @@ class _Supervisor(Multiprocess):
 
 
 def _create_worker(
-    settings: Settings, folder: Path, port: int, events: "SimpleQueue[Event]", any_answers: c_bool
+    settings: Settings,
+    folder: Path,
+    port: int,
+    events: "SimpleQueue[Event]",
+    any_answers: c_bool,
+    connections: MutableSequence[int],
 ) -> ASGIApp:
     """The app of one worker; called in its process."""
     malloc.share_one_arena()
@@ -148,6 +164,8 @@ def _create_worker(
     threading.Thread(target=_end_with, args=[parent, folder], daemon=True).start()
     pool = Pool(folder, _take_slot(folder))
     join(pool)
+    if pool.slot < len(connections):
+        SharingLoop.share = BoundedHttpProtocol.share = Share(connections, pool.slot)
 
     def on_ready(bundle: Bundle) -> None:
         garbage.settle()

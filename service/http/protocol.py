@@ -8,13 +8,14 @@ import asyncio
 import http
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.http.exchange import Exchange
 from service.http.problems import MEDIA_TYPE
+from service.http.sharing import Share
 from service.schemas import Problem
 
 HEAD_SECONDS = 10.0
@@ -52,6 +53,9 @@ class _EndOfPatience:
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection, from its begin to its end."""
 
+    share: ClassVar[Share | None] = None
+    """Told of its end, where several workers share what comes."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._awaits_head = True
@@ -68,6 +72,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._stop_send_timer()
         super().connection_lost(exc)
+        if self.share is not None:
+            self.share.add(-1)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:

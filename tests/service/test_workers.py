@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from service.workers import HUNG_SECONDS
@@ -99,6 +102,28 @@ def test_whoever_is_asked_shows_what_all_counted(server):
     before = scrape(server)[TRUSTED]
     ask(server, 20)
     assert [scrape(server)[TRUSTED] for _ in range(8)] == [before + 20] * 8
+
+
+def connections(server: Server, pid: int) -> int:
+    """How many a worker has."""
+    port = server.port
+    return sum(
+        each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED
+        for each in psutil.Process(pid).net_connections("tcp")
+    )
+
+
+def test_connections_that_stay_are_shared_evenly(server):
+    pids = workers(server)
+    for _ in ("at first", "when others have ended"):
+        with ExitStack() as stack:
+            for _ in range(16):
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                time.sleep(0.02)
+            wait_until(lambda: sum(connections(server, pid) for pid in pids) == 16)
+            # Within two of each other, but for a busy machine on which one did not take its turn in time.
+            assert min(connections(server, pid) for pid in pids) >= 5
+        wait_until(lambda: sum(connections(server, pid) for pid in pids) == 0)
 
 
 def test_gauges_are_pooled_each_by_its_meaning(server):
