@@ -1,8 +1,8 @@
 """New connections of several workers that listen on one socket, shared evenly.
 
 Left to themselves, whoever wakes first takes a connection, and that is nearly always the same worker: of 32 that came
-one by one it took 31. They stay where they are, so that one worker did all the work. Here a worker that has more than
-another leaves a new one to it.
+one by one it took 31. They stay where they are, so that one worker did all the work. Here a worker leaves a new one to
+another that has fewer.
 """
 
 import asyncio
