@@ -5,9 +5,10 @@ from trust.preprocess import ImageError, Pixels, Preprocess, TooManyPixels, deco
 
 SMALL_BYTES, SMALL_PIXELS = 16_384, 65_536
 """What is no larger is decoded in some tens of microseconds: less than handing it to another thread and back."""
-MODERATE_BYTES, MODERATE_PIXELS = 262_144, 1_048_576
-"""What is no larger is decoded in some milliseconds: another thread is worth waking for that only where the one that
-runs the networks has other images."""
+MODERATE_BYTES, MODERATE_PIXELS = 131_072, 327_680
+"""What is no larger, such as 640 x 512, is decoded in some milliseconds: another thread is worth waking for that only
+where the one that runs the networks has other images. The worst that can be made of it, a JPEG file of ten thousand
+scans, holds up others no longer than a batch does."""
 
 
 class Decoder:
@@ -50,5 +51,10 @@ class Decoder:
 
 
 def takes_long(data: bytes, alone: bool) -> bool:
-    """Whether decoding is likely to take longer than handing it to another thread is worth; alone: no other waits."""
+    """Whether decoding is likely to take so long that another thread should do it.
+
+    Args:
+        data: of an encoded image.
+        alone: no other image would be held up meanwhile.
+    """
     return len(data) > (MODERATE_BYTES if alone else SMALL_BYTES)

@@ -252,8 +252,8 @@ class ByThread(Decoder):
         return pixels
 
 
-SMALL, FEW_BYTES, MODERATE = image(40), image(40, size=300), image(40) + bytes(20_000)
-LARGE = {"bytes": image(40) + bytes(300_000), "pixels": image(40, size=1100) + bytes(20_000)}
+SMALL, FEW_BYTES, MODERATE = image(40), image(40, size=300), image(40, size=572) + bytes(120_000)
+LARGE = {"bytes": image(40) + bytes(140_000), "pixels": image(40, size=573) + bytes(20_000)}
 
 
 @pytest.mark.parametrize(
