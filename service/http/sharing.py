@@ -1,8 +1,7 @@
 """New connections of several workers that listen on one socket, shared evenly.
 
-Left to themselves, whoever wakes first takes a connection, and that is nearly always the same worker: of 32 that came
-one by one it took 31. They stay where they are, so that one worker did all the work. Here a worker leaves a new one to
-another that has fewer.
+Left to themselves, whoever wakes first takes a connection, and that is nearly always the same worker. Connections stay
+where they are, so that one worker would do all the work. Here each leaves a new one to another that has fewer.
 """
 
 import asyncio
@@ -126,19 +125,23 @@ class SharingServer:
         self._later = self._loop.call_later(seconds, then)
 
     def _take(self, most: int) -> None:
-        try:
-            for _ in range(most):
-                self._begin(self._listener.accept()[0])
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            # Another worker was faster, there are no more, or the client has gone.
-            self._at_once = 1
-        except OSError as error:
-            _logger.warning("no connection can be taken: %s; again in %g s", error, AGAIN_SECONDS)
-            self._pause(AGAIN_SECONDS, self._listen)
+        for _ in range(most):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                # Another worker was faster, there are no more, or the client has gone.
+                self._at_once = 1
+                return
+            except OSError as error:
+                _logger.warning("no connection can be taken: %s; again in %g s", error, AGAIN_SECONDS)
+                self._pause(AGAIN_SECONDS, self._listen)
+                return
+            self._begin(connection)
 
     def _begin(self, connection: socket.socket) -> None:
         self._share.add(1)
         connection.setblocking(False)
+        # asyncio's own loop would leave Nagle's algorithm on: this socket does not say that it is TCP.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
         self._taking.add(task)
