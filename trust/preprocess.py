@@ -28,6 +28,11 @@ Opened = ImageFile | PlainPng
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 LONGEST_STRIP = 16
 """Of an image this many times as high as wide, rows are left out first: 50,000,000 of them would need gigabytes."""
+MOST_SCANS = 500
+"""Of a JPEG file; a progressive one has about ten. A scan is a pass over the whole image and may take 14 bytes: ten
+megabytes of them would take half an hour. What follows the image in its file, such as a film, looks like a scan now and
+then: once in 65,536 bytes."""
+_START_OF_SCAN = b"\xff\xda"
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -119,6 +124,8 @@ def open_image(data: bytes, max_pixels: int) -> Opened:
     try:
         image: Opened = open_plain_png(data) or decoder(io.BytesIO(data))
         _check_pixels(image, max_pixels)
+        if isinstance(image, JpegImageFile):
+            _check_scans(data)
         return image
     except (ImageError, MemoryError):
         raise
@@ -233,6 +240,11 @@ def _check_pixels(image: Opened, max_pixels: int) -> None:
         down = image.tag_v2.get(TiffImagePlugin.TILELENGTH, 0)
         if across * down > max_pixels:
             raise TooManyPixels(f"image lies in tiles of {across} x {down} pixels, limit is {max_pixels}")
+
+
+def _check_scans(data: bytes) -> None:
+    if (scans := data.count(_START_OF_SCAN)) > MOST_SCANS:
+        raise ImageError(f"image has {scans} scans, limit is {MOST_SCANS}; save it as a baseline JPEG file")
 
 
 def _decode(image: Opened, channels: Literal[1, 3]) -> Image.Image:

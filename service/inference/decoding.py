@@ -7,8 +7,7 @@ SMALL_BYTES, SMALL_PIXELS = 16_384, 65_536
 """What is no larger is decoded in some tens of microseconds: less than handing it to another thread and back."""
 MODERATE_BYTES, MODERATE_PIXELS = 131_072, 327_680
 """What is no larger, such as 640 x 512, is decoded in some milliseconds: another thread is worth waking for that only
-where the one that runs the networks has other images. The worst that can be made of it, a JPEG file of ten thousand
-scans, holds up others no longer than a batch does."""
+where the one that runs the networks has other images."""
 
 
 class Decoder:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from trust.preprocess import (
     FORMATS,
+    MOST_SCANS,
     ImageError,
     Preprocess,
     TooManyPixels,
@@ -273,6 +274,23 @@ def test_small_image_in_a_huge_tile_is_refused():
     data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
     with pytest.raises(TooManyPixels, match="tiles of 20000 x 20000"):
         open_image(data, LIMIT)
+
+
+def test_jpeg_with_ever_more_scans_is_refused():
+    whole = encode(Image.effect_noise((32, 32), 50), "JPEG", progressive=True)
+    end = b"\xff\xd9"
+    data, last_scan = whole.removesuffix(end), whole[whole.rindex(b"\xff\xda") :].removesuffix(end)
+    further = MOST_SCANS - whole.count(b"\xff\xda")
+    assert decode_image(data + further * last_scan + end, 1, LIMIT).size == (32, 32)
+    with pytest.raises(ImageError, match=rf"{MOST_SCANS + 1} scans, limit is {MOST_SCANS}; save it as a baseline JPEG"):
+        open_image(data + (further + 1) * last_scan + end, LIMIT)
+
+
+def test_film_behind_a_photograph_may_look_like_scans_now_and_then():
+    photograph = encode(Image.effect_noise((32, 32), 50), "JPEG")
+    film = np.random.default_rng(0).bytes(10_000_000)
+    assert film.count(b"\xff\xda") > 100
+    assert decode(photograph + film) == decode(photograph)
 
 
 def test_no_decoder_but_the_six_is_loaded():
